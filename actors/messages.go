@@ -1,0 +1,3 @@
+// Package actors owns what has a life: sockets, deliveries, the schedule. Who
+// is told what, and when, stands in messages.go.
+package actors
