@@ -1,6 +1,7 @@
 # What people expect: build, test, check, bench, fuzz; interop needs Debian's packages and the network.
 GO ?= go
 FUZZTIME ?= 10s
+STATICCHECK ?= $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: all build test race check bench fuzz interop crash generate clean
 
@@ -18,7 +19,8 @@ race:
 check: ## formatting, vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt would change these files"; exit 1; }
 	$(GO) vet ./...
-	$(GO) tool staticcheck ./...
+	$(STATICCHECK) ./...
+	$(STATICCHECK) -tags interop ./test/interop/...
 
 bench: ## beside Postfix, on this machine; results go to docs/performance.md with `make bench ARGS=-write`
 	$(GO) run ./bench $(ARGS)
