@@ -115,12 +115,17 @@ func appendJSON(b []byte, s string, limit int) []byte {
 	start := 0
 	for i := 0; i < len(s); {
 		r, size := rune(s[i]), 1
-		if r >= utf8.RuneSelf {
+		if r < utf8.RuneSelf {
+			if unsafeASCII[r]&inQuotes == 0 {
+				i++
+				continue
+			}
+		} else {
 			r, size = utf8.DecodeRuneInString(s[i:])
-		}
-		if r != '"' && r != '\\' && unicode.IsPrint(r) && !(r == utf8.RuneError && size == 1) {
-			i += size
-			continue
+			if (r != utf8.RuneError || size > 1) && unicode.IsPrint(r) {
+				i += size
+				continue
+			}
 		}
 		b = append(b, s[start:i]...)
 		b = appendRune(b, r)

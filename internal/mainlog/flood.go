@@ -22,8 +22,20 @@ const (
 	floodKinds
 )
 
-var floodNames = [floodKinds]string{"rejected", "connection refused", "connection lost", "connection dropped",
-	"TLS error", "authenticator failed", "no host name found", "panic"}
+// floodInfo has, for each kind, its name and the files its count goes to.
+var floodInfo = [floodKinds]struct {
+	name string
+	to   target
+}{
+	floodReject:  {"rejected", toReject},
+	floodRefused: {"connection refused", toReject},
+	floodLost:    {"connection lost", toMain},
+	floodDropped: {"connection dropped", toReject},
+	floodTLS:     {"TLS error", toMain},
+	floodAuth:    {"authenticator failed", toReject},
+	floodName:    {"no host name found", toMain},
+	floodPanic:   {"panic", toPanic},
+}
 
 var suppressedTotal = metrics.NewCounter("mtad_log_lines_suppressed_total")
 
@@ -91,8 +103,8 @@ func (f *flood) tell() {
 func (l *Log) suppressed(kind floodKind, count int64) {
 	n := l.begin("suppressed", ID{})
 	n.number(" ", "count", count)
-	n.text(" similar lines suppressed: ", "kind", floodNames[kind])
-	n.end(toMain)
+	n.text(" similar lines suppressed: ", "kind", floodInfo[kind].name)
+	n.end(floodInfo[kind].to)
 }
 
 // beginFlood starts a line of a kind that is held to a rate; nil where it is one too many.

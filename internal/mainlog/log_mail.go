@@ -10,7 +10,7 @@ func (l *Log) Received(r Reception) {
 	}
 	n.mark("<=")
 	n.sender("sender", r.Sender)
-	n.id("R=", "bounce_of", r.BounceOf)
+	n.id(" R=", "bounce_of", r.BounceOf)
 	if r.Client.Addr.IsValid() {
 		n.client(" H=", r.Client)
 	}

@@ -163,18 +163,20 @@ func (s *sink) writeAll(data []byte) (ok bool) {
 		if err == nil {
 			continue
 		}
+		s.mu.Lock()
+		swapped, closed := s.swapFile(), s.closed
+		s.mu.Unlock()
+		switch {
+		case swapped:
+			off = 1 + bytes.LastIndexByte(data[:off], '\n')
+			continue
+		case closed:
+			return false
+		}
 		select {
 		case <-time.After(retryTime):
 		case <-s.hurry: // Reopen, Flush or Close
 		}
-		s.mu.Lock()
-		if s.swapFile() {
-			off = 1 + bytes.LastIndexByte(data[:off], '\n')
-		} else if s.closed {
-			s.mu.Unlock()
-			return false
-		}
-		s.mu.Unlock()
 	}
 	return true
 }
