@@ -1,6 +1,11 @@
 // Package config is what the operator said: TOML into checked, immutable
 // structs. The comments of the fields are the manual: docs/reference.md and
 // config.toml are made from them.
+//
+// An option is one field here: its name and default are in its tag, its text is
+// its comment. bind.go turns what stands in the file into the field's type;
+// check.go looks at what options say of each other; every mistake is reported
+// with its line (index.go), not only the first (errors.go).
 package config
 
 import (
@@ -9,95 +14,170 @@ import (
 	"mtad/internal/lists"
 )
 
-// Config is a checked configuration. It is never changed after Load.
+//go:generate go run ./gen
+
+// The tags of a field:
 //
-// (Contract for the packages written beside this one: field names and types
-// stand; comments, tags and defaults are this package's owner's.)
+//	opt:"name"        the option; fields without it are not read from the file
+//	default:"text"    what stands for an option left out, as it would be written
+//	unset:"words"     for the manual, where there is no default or it is computed
+//	kind:"..."        how the text is read where the type does not say it: file, logfile, count, hosts, words, expanded
+//	min:"1" max:"9"   for numbers
+//	oneof:"a b"       for words
+//	first:"1"         stands uncommented in config.toml, with this value
+
+// Config is a checked configuration. It is never changed after Load.
 type Config struct {
 	File string // the path it was read from, for messages
 	Dir  string // its folder: relative file names start here
 
-	PrimaryHostname string
-	SpoolDirectory  string // absolute
-	LogFilePath     string // absolute with %s, or "stderr"
-	LogFormat       string // "exim" or "json"
+	// Name of this host: in the banner, in EHLO, in Received: lines, and what @ means in a list.
+	PrimaryHostname string `opt:"primary_hostname" unset:"the machine's name"`
+	// Folder that holds the messages. It is made if it is missing; one daemon uses it at a time.
+	SpoolDirectory string `opt:"spool_directory" kind:"file" default:"spool.d" first:"1"`
+	// Log files; %s stands for main, reject and panic. "stderr" writes all three to standard error.
+	LogFilePath string `opt:"log_file_path" kind:"logfile" default:"log/%slog" first:"1"`
+	// Form of log lines: "exim" is what exigrep and eximstats read, "json" is one object a line.
+	LogFormat string `opt:"log_format" default:"exim" oneof:"exim json"`
 
-	HostAcceptRelay *lists.HostList
-	RelayDomains    *lists.DomainList
-	HostReject      *lists.HostList
+	// Hosts that may send mail to any domain through this one. Nobody else may, except to relay_domains.
+	HostAcceptRelay *lists.HostList `opt:"host_accept_relay" unset:"nobody" first:"[\"127.0.0.1\", \"::1\"]"`
+	// Domains that mail is accepted for from everybody.
+	RelayDomains *lists.DomainList `opt:"relay_domains" unset:"none"`
+	// Hosts whose connections are refused.
+	HostReject *lists.HostList `opt:"host_reject" unset:"none"`
 
-	SMTPBanner                 string // "" is the default: "$primary_hostname ESMTP mtad …"
-	SMTPAcceptMax              int
-	SMTPAcceptMaxPerHost       int // 0: unset
-	SMTPAcceptMaxPerConnection int // messages on one connection; 0: unset
-	SMTPReceiveTimeout         time.Duration
-	SMTPMaxErrors              int
-	MessageSizeLimit           int64
-	RecipientsMax              int
-	ReceivedHeadersMax         int
-	DrainTimeout               time.Duration
-	CheckSpoolSpace            int64
-	CheckSpoolInodes           int64
-	RemoteMaxParallel          int
+	// Text behind the 220 that greets a client.
+	SMTPBanner string `opt:"smtp_banner" kind:"expanded" unset:"\"$primary_hostname ESMTP mtad\" and the version"`
+	// Connections at one time; further ones are answered 421.
+	SMTPAcceptMax int `opt:"smtp_accept_max" default:"10000" min:"1"`
+	// Connections at one time from one address; further ones are answered 421.
+	SMTPAcceptMaxPerHost int `opt:"smtp_accept_max_per_host" unset:"no limit" min:"0"`
+	// Messages on one connection; further ones are answered 421.
+	SMTPAcceptMaxPerConnection int `opt:"smtp_accept_max_per_connection" unset:"no limit" min:"0"`
+	// How long a client may be silent before its connection is closed.
+	SMTPReceiveTimeout time.Duration `opt:"smtp_receive_timeout" default:"5m" min:"1s"`
+	// Faulty or unknown commands in one session; one more closes it with 421.
+	SMTPMaxErrors int `opt:"smtp_max_errors" default:"10" min:"0"`
+	// Largest message, in bytes as SIZE counts them; a larger one is refused with 552.
+	MessageSizeLimit int64 `opt:"message_size_limit" default:"50M" min:"1K"`
+	// Recipients of one message; further ones are answered 452, and the client sends them in another transaction.
+	RecipientsMax int `opt:"recipients_max" default:"1000" min:"1"`
+	// Received: lines in a message; one with more goes in circles and is refused with 554 5.4.6.
+	ReceivedHeadersMax int `opt:"received_headers_max" default:"30" min:"1"`
+	// How long what is in hand may go on after TERM, INT or "mtad drain".
+	DrainTimeout time.Duration `opt:"drain_timeout" default:"30s" min:"0s"`
+	// Free space on the spool's disk below which mail is answered 452.
+	CheckSpoolSpace int64 `opt:"check_spool_space" unset:"10M + message_size_limit" min:"0"`
+	// Free inodes on the spool's disk below which mail is answered 452.
+	CheckSpoolInodes int64 `opt:"check_spool_inodes" kind:"count" default:"100" min:"0"`
+	// Outgoing connections at one time, to all hosts together.
+	RemoteMaxParallel int `opt:"remote_max_parallel" default:"200" min:"1"`
 
-	PipeliningAdvertiseHosts     *lists.HostList
-	ChunkingAdvertiseHosts       *lists.HostList
-	EnhancedStatusAdvertiseHosts *lists.HostList
+	// Hosts that PIPELINING is offered to.
+	PipeliningAdvertiseHosts *lists.HostList `opt:"pipelining_advertise_hosts" default:"*"`
+	// Hosts that CHUNKING (BDAT) is offered to.
+	ChunkingAdvertiseHosts *lists.HostList `opt:"chunking_advertise_hosts" default:"*"`
+	// Hosts that ENHANCEDSTATUSCODES is offered to.
+	EnhancedStatusAdvertiseHosts *lists.HostList `opt:"enhanced_status_advertise_hosts" unset:"none"`
 
-	User, Group string
+	// User to become once the ports are bound, where the daemon is started as root.
+	User string `opt:"user" unset:"whoever started it"`
+	// Group to become along with user.
+	Group string `opt:"group" unset:"the user's own"`
 
-	Listen     []Listen
-	Routers    []Router
-	Transports map[string]*Transport // always has "smtp"
-	Retry      []Retry
-	Admin      Admin // Address "" is off
+	// [[listen]]: an address to accept mail on. Without one it is 127.0.0.1:25.
+	Listen []Listen `opt:"listen"`
+	// [[router]]: where mail goes. Routers are asked in the order of the file; the first whose domains match decides.
+	Routers []Router `opt:"router"`
+	// [transport.NAME]: how mail is sent. One named smtp always exists; routers name the one they want.
+	Transports map[string]*Transport `opt:"transport"`
+	// [[retry]]: when mail that could not be delivered is tried again. The first that matches domain and error decides. Where none does, and where there is none: F,2h,15m; G,16h,1h,1.5; F,4d,6h.
+	Retry []Retry `opt:"retry"`
+	// [admin]: the address of metrics, health and the queue API. Without it, it is off.
+	Admin Admin `opt:"admin"`
+
+	// [hostlist]: named lists of hosts; +name in a list of hosts means one of them.
+	HostLists map[string][]string `opt:"hostlist" kind:"named"`
+	// [domainlist]: named lists of domains.
+	DomainLists map[string][]string `opt:"domainlist" kind:"named"`
+	// [addresslist]: named lists of mail addresses.
+	AddressLists map[string][]string `opt:"addresslist" kind:"named"`
 
 	Warnings []string // for check and the log at start: not errors, but worth saying
 }
 
 // Listen is one [[listen]].
 type Listen struct {
-	Address string // "127.0.0.1:2525", "[::]:25"
-	TLS     string // "none" (others come with TLS)
+	// IP address and port to accept connections on; ":25" is port 25 on all addresses.
+	Address string `opt:"address" kind:"required" first:"127.0.0.1:2525"`
+	// "none": connections are in clear.
+	TLS string `opt:"tls" default:"none" oneof:"none"`
 }
 
 // Router is one [[router]].
 type Router struct {
-	Name           string
-	Driver         string // "domainlist"
-	Domains        *lists.DomainList
-	Hosts          []string            // as written: "mx.example.com", "127.0.0.1:2626", "[::1]:25"
-	RouteList      map[string][]string // route_list: domain (exact, or "*.suffix") → hosts; tried before Hosts
-	RandomizeHosts bool
-	Transport      string
-	FallbackHosts  []string
+	// Name for logs (R=) and messages.
+	Name string `opt:"name" kind:"required" first:"smarthost"`
+	// "domainlist": the hosts are named here.
+	Driver string `opt:"driver" kind:"required" oneof:"domainlist" first:"domainlist"`
+	// Domains whose mail this router takes.
+	Domains *lists.DomainList `opt:"domains" default:"*"`
+	// Next hops, tried in this order: an address or a name, with a port or without ("[2001:db8::1]:25"). A string holds them separated by white space.
+	Hosts []string `opt:"hosts" kind:"hosts" unset:"none" first:"[\"127.0.0.1:2626\"]"`
+	// Next hops by domain, tried before hosts: a table { "example.com" = ["mx1", "mx2:26"], "*.example.com" = "mx3" }, or an array of strings "domain host host". Where there is no hosts, the router takes these domains only.
+	RouteList map[string][]string `opt:"route_list" kind:"routes" unset:"none"`
+	// Shuffle the hosts anew for each message.
+	RandomizeHosts bool `opt:"randomize_hosts" default:"false"`
+	// Transport that carries the mail.
+	Transport string `opt:"transport" default:"smtp" first:"smtp"`
+	// Hosts to try when all others have failed; they stand in for those of the transport.
+	FallbackHosts []string `opt:"fallback_hosts" kind:"hosts" unset:"those of the transport"`
 }
 
 // Transport is one [transport.NAME].
 type Transport struct {
-	Name             string
-	Driver           string // "smtp"
-	Protocol         string // "smtp" or "lmtp"
-	Port             int
-	BatchMax         int
-	MaxRcpt          int
-	ConnectTimeout   time.Duration
-	CommandTimeout   time.Duration
-	DataTimeout      time.Duration
-	FinalTimeout     time.Duration
-	Interface        string
-	HeloData         string
-	MaxConnections   int
-	MaxMessageRate   float64 // messages a second; 0: unset
-	ConnectionLinger time.Duration
-	FallbackHosts    []string
+	Name string
+	// "smtp" is the only one there is.
+	Driver string `opt:"driver" default:"smtp" oneof:"smtp"`
+	// Protocol to speak: "smtp" or "lmtp".
+	Protocol string `opt:"protocol" default:"smtp" oneof:"smtp lmtp"`
+	// Port of hosts that are named without one.
+	Port int `opt:"port" default:"25" min:"1" max:"65535"`
+	// Messages on one connection.
+	BatchMax int `opt:"batch_max" default:"500" min:"1"`
+	// Recipients in one transaction.
+	MaxRcpt int `opt:"max_rcpt" default:"100" min:"1"`
+	// How long a connection may take to be made.
+	ConnectTimeout time.Duration `opt:"connect_timeout" default:"5m" min:"1s"`
+	// How long the answer to a command may take.
+	CommandTimeout time.Duration `opt:"command_timeout" default:"5m" min:"1s"`
+	// How long a block of a message may take to be sent.
+	DataTimeout time.Duration `opt:"data_timeout" default:"5m" min:"1s"`
+	// How long the answer to the end of a message may take.
+	FinalTimeout time.Duration `opt:"final_timeout" default:"10m" min:"1s"`
+	// IP address to connect from.
+	Interface string `opt:"interface" kind:"expanded" unset:"the system chooses"`
+	// What stands behind EHLO.
+	HeloData string `opt:"helo_data" kind:"expanded" default:"$primary_hostname"`
+	// Connections at one time to one host.
+	MaxConnections int `opt:"max_connections" default:"20" min:"1"`
+	// Messages to one host in a time, as "100/s", "10/m" or "500/h".
+	MaxMessageRate float64 `opt:"max_message_rate" unset:"no limit"`
+	// How long a connection waits for another message before it is closed; 0 closes it at once.
+	ConnectionLinger time.Duration `opt:"connection_linger" default:"1s" min:"0s"`
+	// Hosts to try when all others have failed.
+	FallbackHosts []string `opt:"fallback_hosts" kind:"hosts" unset:"none"`
 }
 
 // Retry is one [[retry]].
 type Retry struct {
-	Domains *lists.DomainList
-	Errors  []string // error kinds it is for; empty: all
-	Rule    []RetryStep
+	// Domains the rule is for.
+	Domains *lists.DomainList `opt:"domains" default:"*"`
+	// Kinds of error it is for: connect, timeout, refused, lost_connection, tls, auth, dns, mail_4xx, rcpt_4xx, data_4xx.
+	Errors []string `opt:"errors" kind:"words" unset:"all" oneof:"connect timeout refused lost_connection tls auth dns mail_4xx rcpt_4xx data_4xx"`
+	// Steps, separated by semicolons. F,2h,15m: every 15 minutes until 2 hours after the first failure. G,16h,1h,1.5: until 16 hours, an hour first, then each interval 1.5 times the one before, a day at most. An address has failed for good when an attempt behind the last cutoff is deferred.
+	Rule []RetryStep `opt:"rule" default:"F,2h,15m; G,16h,1h,1.5; F,4d,6h"`
 }
 
 // RetryStep is one part of a rule: "F,2h,15m" or "G,16h,1h,1.5".
@@ -110,11 +190,8 @@ type RetryStep struct {
 
 // Admin is [admin].
 type Admin struct {
-	Address   string
-	TokenFile string // absolute; "" is off
+	// IP address and port of metrics, health and the queue API. One that is not a loopback address needs a token_file.
+	Address string `opt:"address" unset:"off" first:"127.0.0.1:9925"`
+	// File with the token that everything but metrics, health and the page asks for. It is made, readable by its owner only, if it is missing; without this option that part is off.
+	TokenFile string `opt:"token_file" kind:"file" unset:"off" first:"admin.token"`
 }
-
-// The contract:
-//
-//	Load(file string) (*Config, error)     error is *Errors: every mistake, each "file:line: key: what is wrong (did you mean …?)"
-//	Default() *Config                      what an empty file means (for tests of other packages); ListenForTest etc. are set by those
