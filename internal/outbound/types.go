@@ -3,8 +3,10 @@
 package outbound
 
 import (
+	"syscall"
 	"time"
 
+	"mtad/internal/smtp"
 	"mtad/spool"
 	"mtad/tlsstate"
 )
@@ -41,7 +43,13 @@ type Conn struct {
 	Clean      bool       // false: RSET before MAIL
 	Messages   int        // sent on this connection
 	HandedOn   bool       // at least one hand-over lies behind it: log lines bear a *
+
+	raw    syscall.RawConn // to look for bytes without taking them; nil where the socket is none of the system's
+	failed bool            // lost, or out of step: good for nothing but Abort
 }
+
+// Extensions is what EHLO said.
+type Extensions = smtp.Extensions
 
 // Message is what a transaction sends. Body is released by its owner, not here.
 type Message struct {
@@ -73,29 +81,29 @@ const (
 
 // Fate is what became of one recipient.
 type Fate struct {
-	Rcpt   int
-	Kind   Kind
-	Scope  Scope
-	Reply  string // the server's last line that decided it, sanitised, for C= or the error
-	Error  string // as the log says it: `SMTP error from remote mailer after RCPT TO:<e@z.example>: host mx.z.example [192.0.2.8]: 550 no such user`
-	Code   int    // Exim's number in "defer (-38)"; 0 where there is none
-	ErrNo  string // error kind for retry rules: "connect", "timeout", "tls", "auth", "rcpt_4xx", "data_4xx", "mail_4xx", "lost_connection", "refused"
+	Rcpt  int
+	Kind  Kind
+	Scope Scope
+	Reply string // the server's last line that decided it, sanitised, for C= or the error
+	Error string // as the log says it: `SMTP error from remote mailer after RCPT TO:<e@z.example>: host mx.z.example [192.0.2.8]: 550 no such user`
+	Code  int    // Exim's number in "defer (-38)"; 0 where there is none
+	ErrNo string // error kind for retry rules: "connect", "timeout", "tls", "auth", "rcpt_4xx", "data_4xx", "mail_4xx", "lost_connection", "refused"
 }
 
 // Result is how an attempt ended.
 type Result struct {
-	Fates []Fate // of recipients that were decided and not yet recorded; every one of Message.Rcpts appears exactly once over all Record calls and this
-	// Fault is the session's or the host's trouble where there was one (nil: none). Fates of undecided recipients derive from it.
+	// Fates of recipients that were decided and not yet recorded. Every one of
+	// Message.Rcpts appears exactly once over all record calls and this, but for
+	// those that Again is about.
+	Fates []Fate
+	// Fault is the session's or the host's trouble where there was one (nil: none).
+	// One of ScopeHost decided nothing: all Fates beside it derive from it, and
+	// the next host may be tried in place of recording them.
 	Fault *Fault
-	// Again: a handed-on connection broke before MAIL was answered; nothing was decided (SPEC H3).
+	// Again: nobody is to blame and nothing was decided about the recipients that
+	// are not recorded yet; they go on a new connection at once. A handed-on
+	// connection broke before MAIL was answered (SPEC H3), or the connection
+	// ended between two transactions of the message, or ctx ended (Fault.Kind
+	// "shutdown"). Fates is empty, and Fault (of ScopeSession) says why.
 	Again bool
 }
-
-// The contract, as actors uses it. All calls block; ctx ends them early by closing the socket.
-//
-//	Dial(ctx, Target, *Settings) (*Conn, *Fault)         TCP, greeting, EHLO (HELO where that is refused; LHLO for LMTP)
-//	Deliver(ctx, *Conn, *Settings, *Message, record func([]Fate) error) Result
-//	                                                       all transactions of the message on this connection, max_rcpt each; record is called after
-//	                                                       each transaction but the last, before the next begins; conn stays usable if conn.Usable()
-//	(*Conn) Usable() bool       in order: may carry another message (RSET first where !Clean)
-//	(*Conn) Quit(ctx)           QUIT, wait a moment for the reply, close. (*Conn) Abort(): close at once

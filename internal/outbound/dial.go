@@ -1,0 +1,68 @@
+package outbound
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"mtad/tlsstate"
+)
+
+// Dial connects to a server and greets it: what comes back can carry a message.
+// A fault has closed the connection already. ctx ends it early (Fault.Kind
+// "shutdown").
+func Dial(ctx context.Context, target Target, s *Settings) (*Conn, *Fault) {
+	if !isHelo(s.Helo) {
+		return nil, &Fault{Scope: ScopeHost, Kind: "connect", Text: fmt.Sprintf("helo_data is %.100q: not a host name; cannot greet %s", s.Helo, target.String())}
+	}
+	tcp, err := connect(ctx, target.Addr, s)
+	switch {
+	case err == nil:
+		return open(ctx, tcp, target, s)
+	case ctx.Err() != nil:
+		return nil, stopped(&target, atConnect)
+	}
+	return nil, unreachable(&target, err)
+}
+
+// connect opens the TCP connection. Go sets TCP_NODELAY by itself; keep-alive
+// probes are left out, as every wait on the connection has a time-out.
+func connect(ctx context.Context, addr string, s *Settings) (net.Conn, error) {
+	d := net.Dialer{Timeout: s.ConnectTimeout, KeepAlive: -1}
+	if s.Interface != "" {
+		local, err := netip.ParseAddr(s.Interface)
+		if err != nil {
+			return nil, fmt.Errorf("interface %q is no address of this host: %w", s.Interface, err)
+		}
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
+	}
+	return d.DialContext(ctx, "tcp", addr)
+}
+
+// open greets the server behind a connection, which is its own from here on.
+func open(ctx context.Context, tcp net.Conn, target Target, s *Settings) (*Conn, *Fault) {
+	c := &Conn{Socket: tlsstate.New(tcp), Target: target, Clean: true}
+	if sys, ok := tcp.(syscall.Conn); ok {
+		c.raw, _ = sys.SyscallConn()
+	}
+	w := take(ctx, c, s)
+	f := w.begin()
+	w.release()
+	switch {
+	case f != nil && !c.failed:
+		c.leave()
+		return nil, f
+	case f == nil && c.failed: // ctx ended just now, or the server speaks unasked
+		f = outOfStep(&c.Target, ScopeHost, "EHLO "+s.Helo, "it spoke unasked")
+		if ctx.Err() != nil {
+			f = stopped(&c.Target, "EHLO "+s.Helo)
+		}
+	}
+	if f != nil {
+		c.Abort()
+		return nil, f
+	}
+	return c, nil
+}

@@ -1,0 +1,174 @@
+package outbound
+
+import (
+	"context"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"mtad/internal/smtp"
+)
+
+// wire is a connection while it is spoken on: commands are gathered, written in
+// one piece, and their replies counted. It lasts for one Dial or Deliver; what
+// memory it needs is lent to it, so that an idle connection has none.
+type wire struct {
+	ctx    context.Context
+	conn   *Conn
+	set    *Settings
+	unhook func() bool // keeps ctx from closing the socket
+	*scratch
+}
+
+type scratch struct {
+	replies smtp.ReplyReader
+	out     []byte   // commands not yet written
+	vec     [][]byte // the body on its way out
+	bufs    net.Buffers
+	faults  []*Fault
+	peek    peek
+}
+
+var scratches = sync.Pool{New: func() any { return newScratch() }}
+
+func newScratch() *scratch {
+	s := &scratch{out: make([]byte, 0, 512)}
+	s.peek.look = s.peek.at
+	return s
+}
+
+// take begins to speak on a connection; release ends it.
+func take(ctx context.Context, c *Conn, s *Settings) *wire {
+	w := &wire{ctx: ctx, conn: c, set: s, scratch: scratches.Get().(*scratch)}
+	w.unhook = context.AfterFunc(ctx, func() { c.Socket.Close() })
+	return w
+}
+
+// release gives the memory back. A server that has said more than it was asked
+// has a connection that nothing can be read from any more.
+func (w *wire) release() {
+	if !w.unhook() || w.replies.Buffered() > 0 {
+		w.conn.failed = true
+	}
+	w.replies.Reset()
+	w.out = w.out[:0]
+	clear(w.vec)
+	w.vec, w.bufs = w.vec[:0], nil
+	clear(w.faults)
+	if cap(w.out) <= 2*groupBytes && cap(w.vec) <= 1024 && cap(w.faults) <= 1024 {
+		scratches.Put(w.scratch)
+	}
+	w.scratch = nil
+}
+
+// command writes one command and takes the reply to it. A reply other than 2xx
+// is given back with the fault it is.
+func (w *wire) command(scope Scope, line string, keyword func([]byte)) (smtp.Answer, *Fault) {
+	if w.speaks() {
+		return smtp.Answer{}, w.spoke(scope, line)
+	}
+	w.out = append(append(w.out, line...), "\r\n"...)
+	if err := w.flush(); err != nil {
+		return smtp.Answer{}, w.lost(scope, line, err)
+	}
+	return w.answer(scope, line, keyword)
+}
+
+func (w *wire) answer(scope Scope, after string, keyword func([]byte)) (smtp.Answer, *Fault) {
+	a, err := w.reply(w.set.CommandTimeout, keyword)
+	switch {
+	case err != nil:
+		return a, w.lost(scope, after, err)
+	case a.Code == 421:
+		return a, w.busy(scope, after, a)
+	case a.Code/100 == 3:
+		return a, w.outOfStep(scope, after, a.String())
+	case !a.Positive():
+		return a, refusal(&w.conn.Target, scope, after, a)
+	}
+	return a, nil
+}
+
+// flush writes the commands gathered, in one piece.
+func (w *wire) flush() error {
+	w.conn.Socket.SetWriteDeadline(deadline(w.set.CommandTimeout))
+	_, err := w.conn.Socket.Write(w.out)
+	w.out = w.out[:0]
+	return err
+}
+
+// reply takes the next reply. Its time begins when it has to be waited for.
+func (w *wire) reply(timeout time.Duration, keyword func([]byte)) (smtp.Answer, error) {
+	if w.replies.Buffered() == 0 {
+		w.conn.Socket.SetReadDeadline(deadline(timeout))
+	}
+	return w.replies.Read(w.conn.Socket, keyword)
+}
+
+// speaks reports that something waits to be read while we are the one to speak:
+// it would be taken for the answer to what comes next. The end of the connection
+// counts too. In TLS only what came with the last reply can be told: records are
+// there that say nothing.
+func (w *wire) speaks() bool {
+	return w.replies.Buffered() > 0 ||
+		w.conn.raw != nil && !w.conn.Socket.State().On && w.peek.readable(w.conn.raw)
+}
+
+// spoke is the fault of a server that speaks unasked.
+func (w *wire) spoke(scope Scope, after string) *Fault {
+	a, err := w.reply(time.Second, nil)
+	switch {
+	case err != nil:
+		return w.lost(scope, after, err)
+	case a.Code == 421:
+		return w.busy(scope, after, a)
+	}
+	return w.outOfStep(scope, after, "it spoke unasked: "+a.String())
+}
+
+// peek looks at a socket without taking anything from it.
+type peek struct {
+	look func(fd uintptr) // at, made once
+	b    [1]byte
+	seen bool
+}
+
+func (p *peek) readable(raw syscall.RawConn) bool {
+	p.seen = false
+	return raw.Control(p.look) == nil && p.seen
+}
+
+func (p *peek) at(fd uintptr) {
+	_, _, err := syscall.Recvfrom(int(fd), p.b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	p.seen = err != syscall.EAGAIN && err != syscall.EINTR
+}
+
+// lost, busy and outOfStep are the faults after which a connection is good for
+// nothing.
+
+func (w *wire) lost(scope Scope, after string, err error) *Fault {
+	w.conn.failed = true
+	if w.ctx.Err() != nil {
+		return stopped(&w.conn.Target, after)
+	}
+	return broken(&w.conn.Target, scope, after, err)
+}
+
+func (w *wire) busy(scope Scope, after string, a smtp.Answer) *Fault {
+	w.conn.failed = true
+	return busy(&w.conn.Target, scope, after, a)
+}
+
+func (w *wire) outOfStep(scope Scope, after, what string) *Fault {
+	w.conn.failed = true
+	return outOfStep(&w.conn.Target, scope, after, what)
+}
+
+// deadline is the end of a time-out that begins now; 0 has none.
+func deadline(timeout time.Duration) time.Time {
+	if timeout <= 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(timeout)
+}
