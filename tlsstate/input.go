@@ -3,6 +3,7 @@ package tlsstate
 import (
 	"io"
 	"net"
+	"os"
 	"sync"
 	"syscall"
 
@@ -21,17 +22,17 @@ type input struct {
 	pollFD func(fd uintptr)
 
 	// Owned by the goroutine that reads.
-	buf    *[inputSize]byte // nil: empty
-	r, w   int              // buf[r:w] is unread
-	peeked int              // result of peekFD
-	err    error            // result of readFD
+	buf    *block // nil: empty
+	r, w   int    // buf[r:w] is unread
+	peeked int    // result of peekFD
+	err    error  // result of readFD
 }
 
-// inputSize: two records of TLS at their largest, so that a body that arrives
-// in full records costs fewer system calls than records.
-const inputSize = 2 * (5 + 16384 + 256)
+// block is large enough for two records of TLS at their largest: where full
+// ones come in a row, there are fewer system calls than records.
+type block [2 * maxRecord]byte
 
-var inputPool = sync.Pool{New: func() any { return new([inputSize]byte) }}
+var blocks = sync.Pool{New: func() any { return new(block) }}
 
 func (in *input) init(conn net.Conn) {
 	in.conn = conn
@@ -73,7 +74,7 @@ func (in *input) skip(n int) {
 
 func (in *input) release() {
 	if in.buf != nil {
-		inputPool.Put(in.buf)
+		blocks.Put(in.buf)
 		in.buf = nil
 	}
 	in.r, in.w = 0, 0
@@ -83,7 +84,7 @@ func (in *input) release() {
 // It is called only when there are none.
 func (in *input) fill() error {
 	if in.sys == nil {
-		in.buf = inputPool.Get().(*[inputSize]byte)
+		in.buf = blocks.Get().(*block)
 		n, err := in.conn.Read(in.buf[:])
 		return in.filled(n, err)
 	}
@@ -96,11 +97,14 @@ func (in *input) fill() error {
 // readReady is one attempt to read without waiting; false asks to be called
 // again when there is something. While it waits there is no buffer.
 func (in *input) readReady(fd uintptr) bool {
-	in.buf = inputPool.Get().(*[inputSize]byte)
+	in.buf = blocks.Get().(*block)
 	n, err := readNow(int(fd), in.buf[:])
 	if err == unix.EAGAIN {
 		in.release()
 		return false
+	}
+	if err != nil {
+		err = &net.OpError{Op: "read", Net: "tcp", Source: in.conn.LocalAddr(), Addr: in.conn.RemoteAddr(), Err: os.NewSyscallError("read", err)}
 	}
 	in.err = in.filled(n, err)
 	return true
@@ -119,11 +123,13 @@ func (in *input) filled(n int, err error) error {
 	return err
 }
 
-// poll reads what the kernel has ready, without waiting.
-func (in *input) poll() {
-	if in.sys != nil && in.len() == 0 && in.inKernel() {
+// poll reads what the kernel has ready, without waiting, and tells whether
+// that is anything. It is called only when there are no bytes here.
+func (in *input) poll() bool {
+	if in.sys != nil && in.inKernel() {
 		in.sys.Control(in.pollFD)
 	}
+	return in.len() > 0
 }
 
 // inKernel tells whether the kernel has bytes for us. It takes none.

@@ -5,31 +5,7 @@ import (
 	"io"
 	"net"
 	"testing"
-	"time"
 )
-
-// tcpPair is one TCP connection: ours and the peer's end.
-func tcpPair(t testing.TB) (*Socket, *net.TCPConn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	peer, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := New(conn)
-	s.SetReadDeadline(time.Now().Add(10 * time.Second))
-	peer.SetDeadline(time.Now().Add(10 * time.Second))
-	t.Cleanup(func() { s.Close(); peer.Close() })
-	return s, peer.(*net.TCPConn)
-}
 
 func TestClear(t *testing.T) {
 	t.Parallel()

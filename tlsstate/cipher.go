@@ -1,0 +1,52 @@
+package tlsstate
+
+import (
+	"crypto/tls"
+	"fmt"
+)
+
+// Cipher is OpenSSL's name of a cipher suite that crypto/tls can have chosen,
+// and the length of its key in bits.
+func Cipher(suite uint16) (name string, bits int) {
+	c, ok := ciphers[suite]
+	if !ok {
+		return fmt.Sprintf("0x%04X", suite), 0
+	}
+	return c.name, c.bits
+}
+
+// ciphers holds every suite that crypto/tls knows; OpenSSL's names and bits as
+// ciphers(1) lists them.
+var ciphers = map[uint16]struct {
+	name string
+	bits int
+}{
+	tls.TLS_AES_128_GCM_SHA256:       {"TLS_AES_128_GCM_SHA256", 128},
+	tls.TLS_AES_256_GCM_SHA384:       {"TLS_AES_256_GCM_SHA384", 256},
+	tls.TLS_CHACHA20_POLY1305_SHA256: {"TLS_CHACHA20_POLY1305_SHA256", 256},
+
+	tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256:         {"ECDHE-RSA-AES128-GCM-SHA256", 128},
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256:       {"ECDHE-ECDSA-AES128-GCM-SHA256", 128},
+	tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384:         {"ECDHE-RSA-AES256-GCM-SHA384", 256},
+	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384:       {"ECDHE-ECDSA-AES256-GCM-SHA384", 256},
+	tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256:   {"ECDHE-RSA-CHACHA20-POLY1305", 256},
+	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256: {"ECDHE-ECDSA-CHACHA20-POLY1305", 256},
+
+	tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256:   {"ECDHE-RSA-AES128-SHA256", 128},
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256: {"ECDHE-ECDSA-AES128-SHA256", 128},
+	tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA:      {"ECDHE-RSA-AES128-SHA", 128},
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA:    {"ECDHE-ECDSA-AES128-SHA", 128},
+	tls.TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA:      {"ECDHE-RSA-AES256-SHA", 256},
+	tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA:    {"ECDHE-ECDSA-AES256-SHA", 256},
+	tls.TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA:     {"ECDHE-RSA-DES-CBC3-SHA", 168},
+	tls.TLS_ECDHE_RSA_WITH_RC4_128_SHA:          {"ECDHE-RSA-RC4-SHA", 128},
+	tls.TLS_ECDHE_ECDSA_WITH_RC4_128_SHA:        {"ECDHE-ECDSA-RC4-SHA", 128},
+
+	tls.TLS_RSA_WITH_AES_128_GCM_SHA256: {"AES128-GCM-SHA256", 128},
+	tls.TLS_RSA_WITH_AES_256_GCM_SHA384: {"AES256-GCM-SHA384", 256},
+	tls.TLS_RSA_WITH_AES_128_CBC_SHA256: {"AES128-SHA256", 128},
+	tls.TLS_RSA_WITH_AES_128_CBC_SHA:    {"AES128-SHA", 128},
+	tls.TLS_RSA_WITH_AES_256_CBC_SHA:    {"AES256-SHA", 256},
+	tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA:   {"DES-CBC3-SHA", 168},
+	tls.TLS_RSA_WITH_RC4_128_SHA:        {"RC4-SHA", 128},
+}
