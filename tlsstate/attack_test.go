@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"testing"
 	"time"
 )
@@ -99,12 +100,7 @@ func TestClearInTLS(t *testing.T) {
 			send(client.raw, "QUIT\r\n")
 			err := first(
 				func() error { return expect(server, "BDAT 100\r\n") },
-				func() error {
-					if _, err := server.Read(make([]byte, 10)); !errors.Is(err, ErrClear) {
-						return err
-					}
-					return nil
-				})
+				func() error { return expectEnd(server, ErrClear) })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -226,7 +222,7 @@ func TestCutWhileEnding(t *testing.T) {
 	server, client := secured(t, tls.VersionTLS12)
 	client.Shutdown()
 	server.raw.Write([]byte{23, 3, 3, 0, 50, 1, 2, 3})
-	server.Close()
+	server.raw.(*net.TCPConn).CloseWrite()
 	if err := expectEnd(client, ErrCut); err != nil {
 		t.Error(err)
 	}
@@ -239,4 +235,3 @@ func TestStartTwice(t *testing.T) {
 		t.Error("TLS started in TLS")
 	}
 }
-

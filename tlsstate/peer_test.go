@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -225,7 +226,7 @@ func expectEnd(r io.Reader, want error) error {
 	if n > 0 {
 		return &unexpected{"data", want.Error()}
 	}
-	if err != want {
+	if !errors.Is(err, want) {
 		if err == nil {
 			err = os.ErrInvalid
 		}
