@@ -55,6 +55,10 @@ var unsafeASCII = func() (t [utf8.RuneSelf]class) {
 	return t
 }()
 
+// Printable returns s as it may be shown on a terminal: what the commands
+// print of addresses, names and errors goes through it.
+func Printable(s string) string { return string(appendEscaped(nil, s, inText, maxValue)) }
+
 // appendEscaped appends at most limit bytes of s as they may stand in a place
 // of class c. But for inText, what was s can be read back from it.
 func appendEscaped(b []byte, s string, c class, limit int) []byte {

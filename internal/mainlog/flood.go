@@ -18,6 +18,7 @@ const (
 	floodTLS
 	floodAuth
 	floodName
+	floodAdmin
 	floodPanic
 	floodKinds
 )
@@ -34,6 +35,7 @@ var floodInfo = [floodKinds]struct {
 	floodTLS:     {"TLS error", toMain},
 	floodAuth:    {"authenticator failed", toReject},
 	floodName:    {"no host name found", toMain},
+	floodAdmin:   {"admin: refused", toReject},
 	floodPanic:   {"panic", toPanic},
 }
 

@@ -52,6 +52,17 @@ func (l *Log) Acted(a Act) {
 	n.end(toMain)
 }
 
+// AdminRefused says that somebody without the token asked for what needs it.
+func (l *Log) AdminRefused(remote, why string) {
+	n := l.beginFlood(floodAdmin, "admin_refused", ID{})
+	if n == nil {
+		return
+	}
+	n.text(" admin: refused to ", "remote", remote)
+	n.text(": ", "reason", why)
+	n.end(toReject)
+}
+
 // Panic says what an operator must see at once: paniclog, mainlog and standard
 // error. stack may be nil; it stays within the line, its newlines as \n.
 func (l *Log) Panic(text string, stack []byte) {

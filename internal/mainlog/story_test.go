@@ -73,6 +73,7 @@ func tell(l *Log) {
 	l.Warning("tls_host_accept_relay without verified certificates")
 	l.Acted(Act{"token 127.0.0.1:5000", "freeze", "3 messages", "done"})
 	l.Acted(Act{"token 127.0.0.1:5000", "drain", "", "done"})
+	l.AdminRefused("127.0.0.1:5000", "wrong token")
 	l.Panic("BUG: index out of range", []byte("goroutine 1 [running]:\n\tmain.go:1\n"))
 }
 
