@@ -22,16 +22,16 @@ import (
 var (
 	commitsTotal   = metrics.NewCounter("mtad_spool_commits_total")
 	commitSeconds  = metrics.NewPrometheusHistogramExt("mtad_spool_commit_seconds", []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5, 30})
-	commitMessages = metrics.NewPrometheusHistogramExt("mtad_spool_commit_messages", []float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024})
+	commitMessages = metrics.NewPrometheusHistogramExt("mtad_spool_commit_messages", []float64{0, 1, 2, 4, 8, 16, 32, 64, 128})
 
 	reloadsDone   = metrics.NewCounter(`mtad_config_reloads_total{result="done"}`)
 	reloadsFailed = metrics.NewCounter(`mtad_config_reloads_total{result="failed"}`)
 	reloadBad     atomic.Bool
 )
 
-// ObserveCommit counts one group commit of the spool: how many messages it
-// made durable and how long that took. It is given to spool.Options.
-func ObserveCommit(messages int, took time.Duration) {
+// ObserveCommit counts one commit of the spool: how long its caller waited and
+// how many messages it brought. It is given to spool.Options.
+func ObserveCommit(took time.Duration, messages int) {
 	commitsTotal.Inc()
 	commitSeconds.Update(took.Seconds())
 	commitMessages.Update(float64(messages))

@@ -41,9 +41,9 @@ var table = []Metric{
 	{"mtad_queue_recipients", "gauge", "", "Recipients in the queue that are not accounted for yet."},
 	{"mtad_queue_oldest_seconds", "gauge", "", "Age of the oldest message in the queue; 0 where there is none."},
 
-	{"mtad_spool_commits_total", "counter", "", "Group commits of the spool; each is one fdatasync."},
-	{"mtad_spool_commit_seconds", "histogram", "", "How long group commits took."},
-	{"mtad_spool_commit_messages", "histogram", "", "Messages made durable by one group commit."},
+	{"mtad_spool_commits_total", "counter", "", "Commits of the spool that succeeded; those that wait at the same time share one fdatasync."},
+	{"mtad_spool_commit_seconds", "histogram", "", "How long commits waited until they were on stable storage."},
+	{"mtad_spool_commit_messages", "histogram", "", "New messages in one commit; 0 where it only recorded outcomes."},
 	{"mtad_spool_bytes", "gauge", "", "Bytes that the spool takes on disk."},
 
 	{"mtad_actors", "gauge", "kind", "Actors alive."},
