@@ -24,7 +24,8 @@ import (
 //	kind:"..."        how the text is read where the type does not say it: file, logfile, count, hosts, words, expanded
 //	min:"1" max:"9"   for numbers
 //	oneof:"a b"       for words
-//	first:"1"         stands uncommented in config.toml, with this value
+//	first:"value"     stands in config.toml, with this value
+//	example:"value"   stands there as a comment, where there is no default
 
 // Config is a checked configuration. It is never changed after Load.
 type Config struct {
@@ -32,29 +33,29 @@ type Config struct {
 	Dir  string // its folder: relative file names start here
 
 	// Name of this host: in the banner, in EHLO, in Received: lines, and what @ means in a list.
-	PrimaryHostname string `opt:"primary_hostname" unset:"the machine's name"`
+	PrimaryHostname string `opt:"primary_hostname" unset:"the machine's name" example:"relay.example.net"`
 	// Folder that holds the messages. It is made if it is missing; one daemon uses it at a time.
-	SpoolDirectory string `opt:"spool_directory" kind:"file" default:"spool.d" first:"1"`
+	SpoolDirectory string `opt:"spool_directory" kind:"file" default:"spool.d" first:"spool.d"`
 	// Log files; %s stands for main, reject and panic. "stderr" writes all three to standard error.
-	LogFilePath string `opt:"log_file_path" kind:"logfile" default:"log/%slog" first:"1"`
+	LogFilePath string `opt:"log_file_path" kind:"logfile" default:"log/%slog" first:"log/%slog"`
 	// Form of log lines: "exim" is what exigrep and eximstats read, "json" is one object a line.
 	LogFormat string `opt:"log_format" default:"exim" oneof:"exim json"`
 
 	// Hosts that may send mail to any domain through this one. Nobody else may, except to relay_domains.
 	HostAcceptRelay *lists.HostList `opt:"host_accept_relay" unset:"nobody" first:"[\"127.0.0.1\", \"::1\"]"`
 	// Domains that mail is accepted for from everybody.
-	RelayDomains *lists.DomainList `opt:"relay_domains" unset:"none"`
+	RelayDomains *lists.DomainList `opt:"relay_domains" unset:"none" example:"[\"example.com\", \"*.example.com\"]"`
 	// Hosts whose connections are refused.
-	HostReject *lists.HostList `opt:"host_reject" unset:"none"`
+	HostReject *lists.HostList `opt:"host_reject" unset:"none" example:"[\"192.0.2.66\", \"198.51.100.0/24\"]"`
 
 	// Text behind the 220 that greets a client.
-	SMTPBanner string `opt:"smtp_banner" kind:"expanded" unset:"\"$primary_hostname ESMTP mtad\" and the version"`
+	SMTPBanner string `opt:"smtp_banner" kind:"expanded" unset:"\"$primary_hostname ESMTP mtad\" and the version" example:"$primary_hostname ESMTP"`
 	// Connections at one time; further ones are answered 421.
 	SMTPAcceptMax int `opt:"smtp_accept_max" default:"10000" min:"1"`
 	// Connections at one time from one address; further ones are answered 421.
-	SMTPAcceptMaxPerHost int `opt:"smtp_accept_max_per_host" unset:"no limit" min:"0"`
+	SMTPAcceptMaxPerHost int `opt:"smtp_accept_max_per_host" unset:"no limit" min:"0" example:"100"`
 	// Messages on one connection; further ones are answered 421.
-	SMTPAcceptMaxPerConnection int `opt:"smtp_accept_max_per_connection" unset:"no limit" min:"0"`
+	SMTPAcceptMaxPerConnection int `opt:"smtp_accept_max_per_connection" unset:"no limit" min:"0" example:"1000"`
 	// How long a client may be silent before its connection is closed.
 	SMTPReceiveTimeout time.Duration `opt:"smtp_receive_timeout" default:"5m" min:"1s"`
 	// Faulty or unknown commands in one session; one more closes it with 421.
@@ -68,7 +69,7 @@ type Config struct {
 	// How long what is in hand may go on after TERM, INT or "mtad drain".
 	DrainTimeout time.Duration `opt:"drain_timeout" default:"30s" min:"0s"`
 	// Free space on the spool's disk below which mail is answered 452.
-	CheckSpoolSpace int64 `opt:"check_spool_space" unset:"10M + message_size_limit" min:"0"`
+	CheckSpoolSpace int64 `opt:"check_spool_space" unset:"10M + message_size_limit" min:"0" example:"60M"`
 	// Free inodes on the spool's disk below which mail is answered 452.
 	CheckSpoolInodes int64 `opt:"check_spool_inodes" kind:"count" default:"100" min:"0"`
 	// Outgoing connections at one time, to all hosts together.
@@ -79,12 +80,12 @@ type Config struct {
 	// Hosts that CHUNKING (BDAT) is offered to.
 	ChunkingAdvertiseHosts *lists.HostList `opt:"chunking_advertise_hosts" default:"*"`
 	// Hosts that ENHANCEDSTATUSCODES is offered to.
-	EnhancedStatusAdvertiseHosts *lists.HostList `opt:"enhanced_status_advertise_hosts" unset:"none"`
+	EnhancedStatusAdvertiseHosts *lists.HostList `opt:"enhanced_status_advertise_hosts" unset:"none" example:"*"`
 
 	// User to become once the ports are bound, where the daemon is started as root.
-	User string `opt:"user" unset:"whoever started it"`
+	User string `opt:"user" unset:"whoever started it" example:"mtad"`
 	// Group to become along with user.
-	Group string `opt:"group" unset:"the user's own"`
+	Group string `opt:"group" unset:"the user's own" example:"mtad"`
 
 	// [[listen]]: an address to accept mail on. Without one it is 127.0.0.1:25.
 	Listen []Listen `opt:"listen"`
@@ -122,7 +123,7 @@ type Router struct {
 	// "domainlist": the hosts are named here.
 	Driver string `opt:"driver" kind:"required" oneof:"domainlist" first:"domainlist"`
 	// Domains whose mail this router takes.
-	Domains *lists.DomainList `opt:"domains" default:"*"`
+	Domains *lists.DomainList `opt:"domains" default:"*" first:"*"`
 	// Next hops, tried in this order: an address or a name, with a port or without ("[2001:db8::1]:25"). A string holds them separated by white space.
 	Hosts []string `opt:"hosts" kind:"hosts" unset:"none" first:"[\"127.0.0.1:2626\"]"`
 	// Next hops by domain, tried before hosts: a table { "example.com" = ["mx1", "mx2:26"], "*.example.com" = "mx3" }, or an array of strings "domain host host". Where there is no hosts, the router takes these domains only.
@@ -157,17 +158,17 @@ type Transport struct {
 	// How long the answer to the end of a message may take.
 	FinalTimeout time.Duration `opt:"final_timeout" default:"10m" min:"1s"`
 	// IP address to connect from.
-	Interface string `opt:"interface" kind:"expanded" unset:"the system chooses"`
+	Interface string `opt:"interface" kind:"expanded" unset:"the system chooses" example:"192.0.2.1"`
 	// What stands behind EHLO.
 	HeloData string `opt:"helo_data" kind:"expanded" default:"$primary_hostname"`
 	// Connections at one time to one host.
 	MaxConnections int `opt:"max_connections" default:"20" min:"1"`
 	// Messages to one host in a time, as "100/s", "10/m" or "500/h".
-	MaxMessageRate float64 `opt:"max_message_rate" unset:"no limit"`
+	MaxMessageRate float64 `opt:"max_message_rate" unset:"no limit" example:"100/s"`
 	// How long a connection waits for another message before it is closed; 0 closes it at once.
 	ConnectionLinger time.Duration `opt:"connection_linger" default:"1s" min:"0s"`
 	// Hosts to try when all others have failed.
-	FallbackHosts []string `opt:"fallback_hosts" kind:"hosts" unset:"none"`
+	FallbackHosts []string `opt:"fallback_hosts" kind:"hosts" unset:"none" example:"[\"192.0.2.25\"]"`
 }
 
 // Retry is one [[retry]].
