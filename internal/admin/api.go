@@ -183,6 +183,10 @@ func (s *Server) hosts(w http.ResponseWriter, r *http.Request) {
 func (s *Server) act(verb Verb) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ids, err := readSelector(r.Body)
+		if tooLong := new(http.MaxBytesError); errors.As(err, &tooLong) {
+			fail(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes: ask in parts", tooLong.Limit))
+			return
+		}
 		if err != nil {
 			fail(w, http.StatusBadRequest, err.Error())
 			return

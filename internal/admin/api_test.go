@@ -138,7 +138,7 @@ func TestFaultyRequests(t *testing.T) {
 	t.Parallel()
 	d := newFake()
 	_, web, _ := serve(t, d, testToken)
-	for _, path := range []string{"..%2f..%2fetc%2fpasswd", "%2e%2e%2f", "%00", "%2fetc%2fpasswd", strings.Repeat("a", 4096), "1vNDqi-0000Gx-2A%00", "1vNDqi_0000Gx_2A"} {
+	for _, path := range []string{"..%2f..%2fetc%2fpasswd", "%2e%2e%2f", "%00", "%2fetc%2fpasswd", strings.Repeat("a", 4096), "1vNDqi-0000Gx-2A%00", "1vNDqi_0000Gx_2A", "..%2f1vNDqi-0000Gx-2A", "1vNDqi-0000Gx-2A%0a"} {
 		if code, _ := ask(t, web, "GET", "/api/v1/queue/"+path, "", bearer...); code != 400 {
 			t.Errorf("GET %s: %d, want 400", path, code)
 		}

@@ -1,6 +1,7 @@
 package mainlog
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -81,6 +82,44 @@ func TestFullDisk(t *testing.T) {
 	}
 	if got := read(t, path); got != "one\ntwo\nlost 1\n" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// A line that was cut in one file stands whole in the file that takes its place.
+func TestCutLine(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "mainlog")
+	s := newSink(w, path, 1<<20, nil)
+	want := ""
+	for i := range 1000 {
+		line := fmt.Sprintf("%99d\n", i)
+		want += line
+		s.append([]byte(line))
+	}
+	go s.write()
+	old := make([]byte, 1)
+	if _, err := r.Read(old); err != nil { // now the pipe is as full as it gets
+		t.Fatal(err)
+	}
+	w.SetWriteDeadline(time.Now()) // the write ends with a part, as on a full disk
+	if err := s.reopen(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.close(time.After(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	rest, _ := io.ReadAll(r)
+	old = append(old, rest...)
+	whole := old[:1+bytes.LastIndexByte(old, '\n')]
+	if len(whole) == len(old) {
+		t.Fatal("no line was cut: the test does not test")
+	}
+	if got := string(whole) + read(t, path); got != want {
+		t.Errorf("%d bytes in the old file, %d in all, want %d", len(old), len(got), len(want))
 	}
 }
 
