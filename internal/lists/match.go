@@ -30,6 +30,7 @@ type inline[S any] interface {
 // the same sign, and answer for both at the cost of one.
 type absorber[S any] interface {
 	absorb(matcher[S]) bool
+	label(item string) // how its one item, so far, is written in the list
 }
 
 // match walks the list. What is not known does not end it: where a later item

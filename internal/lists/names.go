@@ -55,6 +55,15 @@ func (n *names) take(other *names) {
 	merge(&n.suffixes, other.suffixes)
 }
 
+func (n *names) label(item string) {
+	for k := range n.exact {
+		n.exact[k] = item
+	}
+	for k := range n.suffixes {
+		n.suffixes[k] = item
+	}
+}
+
 // ending is *text: all names that end in the text.
 type ending string
 
@@ -182,6 +191,8 @@ func (m hostNamed) match(h Host) (Answer, string) {
 	return No, ""
 }
 
+func (m hostNamed) label(item string) { labelNames(m.pattern, item) }
+
 func (m hostNamed) absorb(next matcher[Host]) bool {
 	other, ok := next.(hostNamed)
 	return ok && absorbNames(m.pattern, other.pattern)
@@ -195,6 +206,8 @@ func (m domainNamed) match(domain string) (Answer, string) {
 	return answer(ok), item
 }
 
+func (m domainNamed) label(item string) { labelNames(m.pattern, item) }
+
 func (m domainNamed) absorb(next matcher[string]) bool {
 	other, ok := next.(domainNamed)
 	return ok && absorbNames(m.pattern, other.pattern)
@@ -207,6 +220,12 @@ func absorbNames(into, from pattern) bool {
 		a.take(b)
 	}
 	return ok && both
+}
+
+func labelNames(p pattern, item string) {
+	if n, ok := p.(*names); ok {
+		n.label(item)
+	}
 }
 
 // localLiteral is @[] in a domain list: an address of this host in brackets.

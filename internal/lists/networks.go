@@ -63,6 +63,8 @@ func (n *networks) absorb(m matcher[Host]) bool {
 	return true
 }
 
+func (n *networks) label(item string) { n.all[0].text = item }
+
 // parseNetwork returns nil, nil where the item is neither an address nor a
 // network, nor meant as one.
 func parseNetwork(item string) (*networks, error) {

@@ -93,6 +93,9 @@ func (p *parser[S]) entry(text string, files bool) (entry[S], error) {
 	default:
 		e.matcher, err = p.item(item, &p.env)
 	}
+	if a, ok := e.matcher.(absorber[S]); ok && err == nil {
+		a.label(e.text)
+	}
 	return e, err
 }
 
