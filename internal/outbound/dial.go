@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"syscall"
 
 	"mtad/tlsstate"
 )
@@ -44,9 +43,6 @@ func connect(ctx context.Context, addr string, s *Settings) (net.Conn, error) {
 // open greets the server behind a connection, which is its own from here on.
 func open(ctx context.Context, tcp net.Conn, target Target, s *Settings) (*Conn, *Fault) {
 	c := &Conn{Socket: tlsstate.New(tcp), Target: target, Clean: true}
-	if sys, ok := tcp.(syscall.Conn); ok {
-		c.raw, _ = sys.SyscallConn()
-	}
 	w := take(ctx, c, s)
 	f := w.begin()
 	w.release()

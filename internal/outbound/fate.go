@@ -24,10 +24,16 @@ func fate(rcpt int, f *Fault, reply string) Fate {
 		return Fate{Rcpt: rcpt, Kind: Delivered, Reply: reply}
 	}
 	kind := Deferred
-	if f.Permanent && (f.Scope == ScopeRecipient || f.Scope == ScopeMessage) {
+	if f.final() {
 		kind = Failed
 	}
 	return Fate{Rcpt: rcpt, Kind: kind, Scope: f.Scope, Reply: f.Reply, Error: f.Text, Code: f.Code, ErrNo: f.Kind}
+}
+
+// final reports a fault that ends a recipient's life: no for good, and not only
+// from this host.
+func (f *Fault) final() bool {
+	return f.Permanent && (f.Scope == ScopeRecipient || f.Scope == ScopeMessage)
 }
 
 // Fates returns what a fault makes of recipients that nothing else decided.
@@ -67,14 +73,14 @@ func refusal(t *Target, scope Scope, after string, a smtp.Answer) *Fault {
 		Text:      clip("SMTP error from remote mailer after " + after + ": host " + t.String() + ": " + a.String()),
 		Reply:     a.LastLine(),
 	}
-	if !f.Permanent {
-		f.Kind, f.Code = temporaryKind(after)
+	if !f.final() {
+		f.Kind, f.Code = kindOf(after)
 	}
 	return f
 }
 
-// temporaryKind names a 4xx reply as retry rules and Exim's log do.
-func temporaryKind(after string) (kind string, code int) {
+// kindOf names a refusal that is not for good as retry rules and Exim's log do.
+func kindOf(after string) (kind string, code int) {
 	switch {
 	case strings.HasPrefix(after, "MAIL"):
 		return "mail_4xx", codeMail4xx
@@ -89,7 +95,7 @@ func temporaryKind(after string) (kind string, code int) {
 // busy is a 421: the server closes the connection (RFC 5321 3.8).
 func busy(t *Target, scope Scope, after string, a smtp.Answer) *Fault {
 	f := refusal(t, scope, after, a)
-	f.Kind, f.Code, f.Busy = "connect", 0, true
+	f.Busy = true
 	return f
 }
 

@@ -3,7 +3,6 @@
 package outbound
 
 import (
-	"syscall"
 	"time"
 
 	"mtad/internal/smtp"
@@ -44,8 +43,7 @@ type Conn struct {
 	Messages   int        // sent on this connection
 	HandedOn   bool       // at least one hand-over lies behind it: log lines bear a *
 
-	raw    syscall.RawConn // to look for bytes without taking them; nil where the socket is none of the system's
-	failed bool            // lost, or out of step: good for nothing but Abort
+	failed bool // lost, or out of step: good for nothing but Abort
 }
 
 // Extensions is what EHLO said.

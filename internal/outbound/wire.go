@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 
 	"mtad/internal/smtp"
@@ -27,16 +26,9 @@ type scratch struct {
 	vec     [][]byte // the body on its way out
 	bufs    net.Buffers
 	faults  []*Fault
-	peek    peek
 }
 
-var scratches = sync.Pool{New: func() any { return newScratch() }}
-
-func newScratch() *scratch {
-	s := &scratch{out: make([]byte, 0, 512)}
-	s.peek.look = s.peek.at
-	return s
-}
+var scratches = sync.Pool{New: func() any { return &scratch{out: make([]byte, 0, 512)} }}
 
 // take begins to speak on a connection; release ends it.
 func take(ctx context.Context, c *Conn, s *Settings) *wire {
@@ -107,12 +99,9 @@ func (w *wire) reply(timeout time.Duration, keyword func([]byte)) (smtp.Answer, 
 }
 
 // speaks reports that something waits to be read while we are the one to speak:
-// it would be taken for the answer to what comes next. The end of the connection
-// counts too. In TLS only what came with the last reply can be told: records are
-// there that say nothing.
+// it would be taken for the answer to what comes next. One system call.
 func (w *wire) speaks() bool {
-	return w.replies.Buffered() > 0 ||
-		w.conn.raw != nil && !w.conn.Socket.State().On && w.peek.readable(w.conn.raw)
+	return w.replies.Buffered() > 0 || w.conn.Socket.Pending()
 }
 
 // spoke is the fault of a server that speaks unasked.
@@ -125,23 +114,6 @@ func (w *wire) spoke(scope Scope, after string) *Fault {
 		return w.busy(scope, after, a)
 	}
 	return w.outOfStep(scope, after, "it spoke unasked: "+a.String())
-}
-
-// peek looks at a socket without taking anything from it.
-type peek struct {
-	look func(fd uintptr) // at, made once
-	b    [1]byte
-	seen bool
-}
-
-func (p *peek) readable(raw syscall.RawConn) bool {
-	p.seen = false
-	return raw.Control(p.look) == nil && p.seen
-}
-
-func (p *peek) at(fd uintptr) {
-	_, _, err := syscall.Recvfrom(int(fd), p.b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-	p.seen = err != syscall.EAGAIN && err != syscall.EINTR
 }
 
 // lost, busy and outOfStep are the faults after which a connection is good for
