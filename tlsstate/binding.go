@@ -19,8 +19,8 @@ func (s *Socket) Exporter() ([]byte, error) {
 }
 
 // ServerEndPoint is the channel binding "tls-server-end-point" (RFC 5929 4.1)
-// for a server with this certificate: the hash of its signature, SHA-256 where
-// that is MD5 or SHA-1; nil where the signature has no hash of its own.
+// for a server with this certificate: its hash, by the hash function of its
+// signature, SHA-256 in place of MD5 and SHA-1; nil where that has none.
 func ServerEndPoint(cert *x509.Certificate) []byte {
 	hash := crypto.SHA256
 	switch cert.SignatureAlgorithm {

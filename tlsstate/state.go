@@ -3,6 +3,7 @@ package tlsstate
 import (
 	"crypto/tls"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"fmt"
 	"strconv"
 	"strings"
@@ -67,15 +68,25 @@ func DN(name pkix.Name) string {
 	var b strings.Builder
 	for _, a := range name.Names {
 		b.WriteByte('/')
-		if short, ok := attributes[a.Type.String()]; ok {
-			b.WriteString(short)
-		} else {
-			b.WriteString(a.Type.String())
-		}
+		b.WriteString(attribute(a.Type))
 		b.WriteByte('=')
-		escape(&b, fmt.Sprint(a.Value))
+		value, ok := a.Value.(string)
+		if !ok {
+			value = fmt.Sprint(a.Value)
+		}
+		escape(&b, value)
 	}
 	return b.String()
+}
+
+// attribute is OpenSSL's short name of a part of a DN, or its number.
+func attribute(oid asn1.ObjectIdentifier) string {
+	for _, a := range attributes {
+		if a.oid.Equal(oid) {
+			return a.short
+		}
+	}
+	return oid.String()
 }
 
 func escape(b *strings.Builder, s string) {
@@ -88,33 +99,36 @@ func escape(b *strings.Builder, s string) {
 	}
 }
 
-// attributes are OpenSSL's short names of what subjects are made of.
-var attributes = map[string]string{
-	"2.5.4.3":                    "CN",
-	"2.5.4.4":                    "SN",
-	"2.5.4.5":                    "serialNumber",
-	"2.5.4.6":                    "C",
-	"2.5.4.7":                    "L",
-	"2.5.4.8":                    "ST",
-	"2.5.4.9":                    "street",
-	"2.5.4.10":                   "O",
-	"2.5.4.11":                   "OU",
-	"2.5.4.12":                   "title",
-	"2.5.4.13":                   "description",
-	"2.5.4.15":                   "businessCategory",
-	"2.5.4.17":                   "postalCode",
-	"2.5.4.41":                   "name",
-	"2.5.4.42":                   "GN",
-	"2.5.4.43":                   "initials",
-	"2.5.4.44":                   "generationQualifier",
-	"2.5.4.46":                   "dnQualifier",
-	"2.5.4.65":                   "pseudonym",
-	"2.5.4.97":                   "organizationIdentifier",
-	"0.9.2342.19200300.100.1.1":  "UID",
-	"0.9.2342.19200300.100.1.25": "DC",
-	"1.2.840.113549.1.9.1":       "emailAddress",
-	"1.2.840.113549.1.9.2":       "unstructuredName",
-	"1.3.6.1.4.1.311.60.2.1.1":   "jurisdictionL",
-	"1.3.6.1.4.1.311.60.2.1.2":   "jurisdictionST",
-	"1.3.6.1.4.1.311.60.2.1.3":   "jurisdictionC",
+// attributes are what subjects are made of, the frequent ones first.
+var attributes = []struct {
+	oid   asn1.ObjectIdentifier
+	short string
+}{
+	{asn1.ObjectIdentifier{2, 5, 4, 3}, "CN"},
+	{asn1.ObjectIdentifier{2, 5, 4, 10}, "O"},
+	{asn1.ObjectIdentifier{2, 5, 4, 6}, "C"},
+	{asn1.ObjectIdentifier{2, 5, 4, 11}, "OU"},
+	{asn1.ObjectIdentifier{2, 5, 4, 7}, "L"},
+	{asn1.ObjectIdentifier{2, 5, 4, 8}, "ST"},
+	{asn1.ObjectIdentifier{2, 5, 4, 4}, "SN"},
+	{asn1.ObjectIdentifier{2, 5, 4, 5}, "serialNumber"},
+	{asn1.ObjectIdentifier{2, 5, 4, 9}, "street"},
+	{asn1.ObjectIdentifier{2, 5, 4, 12}, "title"},
+	{asn1.ObjectIdentifier{2, 5, 4, 13}, "description"},
+	{asn1.ObjectIdentifier{2, 5, 4, 15}, "businessCategory"},
+	{asn1.ObjectIdentifier{2, 5, 4, 17}, "postalCode"},
+	{asn1.ObjectIdentifier{2, 5, 4, 41}, "name"},
+	{asn1.ObjectIdentifier{2, 5, 4, 42}, "GN"},
+	{asn1.ObjectIdentifier{2, 5, 4, 43}, "initials"},
+	{asn1.ObjectIdentifier{2, 5, 4, 44}, "generationQualifier"},
+	{asn1.ObjectIdentifier{2, 5, 4, 46}, "dnQualifier"},
+	{asn1.ObjectIdentifier{2, 5, 4, 65}, "pseudonym"},
+	{asn1.ObjectIdentifier{2, 5, 4, 97}, "organizationIdentifier"},
+	{asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 1}, "UID"},
+	{asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 25}, "DC"},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}, "emailAddress"},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 2}, "unstructuredName"},
+	{asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 60, 2, 1, 1}, "jurisdictionL"},
+	{asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 60, 2, 1, 2}, "jurisdictionST"},
+	{asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 60, 2, 1, 3}, "jurisdictionC"},
 }

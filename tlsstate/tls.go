@@ -97,17 +97,22 @@ func (s *Socket) Shutdown() error {
 		s.old = s.tls
 	}
 	s.tls, s.readErr, s.state = nil, nil, State{}
+	if s.old != nil && s.in.len() > 0 {
+		s.drainHeld() // gives the buffer back, mostly: Close, which may be next, cannot
+	}
 	return s.fault
 }
 
 // readTLS is Read while TLS is on.
 func (s *Socket) readTLS(p []byte) (int, error) {
-	if s.readErr != nil || len(p) == 0 {
-		return 0, s.readErr
-	}
-	if s.peeked {
+	switch {
+	case len(p) == 0:
+		return 0, nil
+	case s.peeked:
 		p[0], s.peeked = s.peek, false
 		return 1 + s.readHeld(p[1:]), nil
+	case s.readErr != nil:
+		return 0, s.readErr
 	}
 	n, err := s.tls.Read(p)
 	s.wire.pay(n)
@@ -118,15 +123,19 @@ func (s *Socket) readTLS(p []byte) (int, error) {
 	return n, s.readErr
 }
 
-// readHeld is tls.Conn.Read with what is here already. Its errors come again.
+// readHeld is tls.Conn.Read with what is here already; an error waits in
+// readErr. Not every error of tls.Conn comes twice.
 func (s *Socket) readHeld(p []byte) int {
-	if len(p) == 0 {
+	if len(p) == 0 || s.readErr != nil {
 		return 0
 	}
 	s.wire.hold = true
-	n, _ := s.tls.Read(p)
+	n, err := s.tls.Read(p)
 	s.wire.hold = false
 	s.wire.pay(n)
+	if err != nil && err != errHold {
+		s.readErr = s.readError(err)
+	}
 	return n
 }
 
@@ -151,7 +160,7 @@ func (s *Socket) pendingTLS() bool {
 			s.peek, s.peeked = one[0], true
 			return true
 		}
-		if s.in.len() > 0 || !s.in.poll() {
+		if s.readErr != nil || s.in.len() > 0 || !s.in.poll() {
 			return false
 		}
 	}
