@@ -159,8 +159,10 @@ func (b *binder) unknown(siblings []option, path []string, key string) {
 		return
 	}
 	var names []string
-	for _, o := range siblings {
-		names = append(names, o.name)
+	if len(b.mistakes) < 1000 { // whoever wrote that meant another file
+		for _, o := range siblings {
+			names = append(names, o.name)
+		}
 	}
 	b.wrong(here, "unknown key%s", didYouMean(key, names))
 }

@@ -55,16 +55,14 @@ func (b *binder) items(raw any, path []string) (items []string, ok bool) {
 		b.wrong(path, "%v", err)
 		return nil, false
 	}
-	ok = true
 	for i, item := range array {
 		s, err := as[string](item, "a string")
 		if err != nil {
 			b.wrong(under(path, strconv.Itoa(i)), "item %d %v", i+1, err)
-			ok = false
 		}
 		items = append(items, s)
 	}
-	return items, ok
+	return items, true
 }
 
 // parseList parses a list of hosts or domains, and notes each faulty item at
@@ -135,7 +133,9 @@ func (b *binder) words(o option, raw any, path []string) []string {
 	allowed := strings.Fields(o.tag.Get("oneof"))
 	for i, word := range all {
 		here := under(path, strconv.Itoa(i))
-		if o.tag.Get("kind") == "hosts" {
+		if word == "" {
+			continue
+		} else if o.tag.Get("kind") == "hosts" {
 			b.host(word, here)
 		} else if !slices.Contains(allowed, word) {
 			b.wrong(here, "%q is not one of %s%s", word, quoted(allowed), didYouMean(word, allowed))
@@ -240,7 +240,7 @@ func (b *binder) transports(raw any, path []string) map[string]*Transport {
 	for _, name := range slices.Sorted(maps.Keys(table)) {
 		one, err := as[map[string]any](table[name], "a table: [transport.NAME]")
 		if err != nil {
-			b.wrong(under(path, name), "%v; options of a transport stand in [transport.NAME]", err)
+			b.wrong(under(path, name), "%v", err)
 			continue
 		}
 		all[name] = b.transport(name, one)

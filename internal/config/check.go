@@ -42,7 +42,7 @@ func parseListen(s string) (netip.AddrPort, error) {
 
 func (b *binder) checkListeners() []listener {
 	var all []listener
-	if _, given := b.lines["listen"]; given && len(b.cfg.Listen) == 0 {
+	if b.cfg.Listen != nil && len(b.cfg.Listen) == 0 {
 		b.wrong([]string{"listen"}, "has no address; without [[listen]] it is 127.0.0.1:25")
 	}
 	for i, l := range b.cfg.Listen {
@@ -77,8 +77,13 @@ func covers(a, b netip.Addr) bool {
 	return a == b || a.IsUnspecified() && (a.Is6() || b.Is4())
 }
 
+// faulty reports whether a mistake was noted in that table already.
+func (b *binder) faulty(table string) bool {
+	return slices.ContainsFunc(b.mistakes, func(m Mistake) bool { return m.Key == table || strings.HasPrefix(m.Key, table+".") })
+}
+
 func (b *binder) checkRouters(listeners []listener) {
-	if len(b.cfg.Routers) == 0 {
+	if len(b.cfg.Routers) == 0 && !b.faulty("router") {
 		b.wrong([]string{"router"}, `there is none, so each domain's MX would be looked up; that (driver = "lookuphost") is not in this build: add a [[router]] with driver = "domainlist" and hosts`)
 	}
 	names := map[string][]string{}
@@ -160,7 +165,7 @@ func (b *binder) checkAdmin(listeners []listener) {
 	a := b.cfg.Admin
 	path := []string{"admin", "address"}
 	if a.Address == "" {
-		if _, given := b.lines["admin"]; given {
+		if _, given := b.lines["admin"]; given && !b.faulty("admin") {
 			b.wrong([]string{"admin"}, `address is missing, as in address = "127.0.0.1:9925"`)
 		}
 		return

@@ -143,6 +143,9 @@ func (p *parser[S]) named(name string) (matcher[S], error) {
 	p.done[name] = nil
 	l, err := p.list(items)
 	p.done[name] = &l
+	if fault := new(ItemError); errors.As(err, &fault) {
+		err = fmt.Errorf("the list %q is faulty: %w", name, fault) // one line: the list itself tells them all
+	}
 	return sublist[S]{&l}, err
 }
 
