@@ -182,7 +182,6 @@ func TestManyRecipients(t *testing.T) {
 	t.Parallel()
 	const n = 3000
 	client, server := tcpPair(t)
-	server.(*net.TCPConn).SetReadBuffer(4096)
 	go func() {
 		defer server.Close()
 		in := bufio.NewReader(server)
