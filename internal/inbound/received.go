@@ -1,0 +1,59 @@
+package inbound
+
+import (
+	"time"
+
+	"mtad/spool"
+)
+
+// receivedHeader is the trace field put on top of a message (RFC 5321 4.4), in
+// its default form:
+//
+//	Received: from client.x.example ([192.0.2.1] helo=client.x.example)
+//		by relay.example.net with esmtps (TLSv1.3:TLS_AES_128_GCM_SHA256:128)
+//		(mtad 1.0)
+//		id 1vNDqi-0000Gx-2A
+//		for b@y.example; Mon, 23 Nov 2026 10:00:00 +0000
+//
+// More than one recipient is never named: who else got it is nobody's business.
+func (s *session) receivedHeader(env *spool.Envelope) []byte {
+	b := make([]byte, 0, 512)
+	b = append(b, "Received: from "...)
+	b = appendName(b, s.hello.name)
+	b = append(b, " (["...)
+	b = s.client.Addr().AppendTo(b)
+	b = append(b, "] helo="...)
+	b = appendName(b, s.hello.name)
+	b = append(b, ")\r\n\tby "...)
+	b = append(b, s.cfg.PrimaryHostname...)
+	b = append(b, " with "...)
+	b = append(b, env.Protocol...)
+	if st := s.sock.State(); st.On {
+		b = append(append(append(b, " ("...), st.CipherLog()...), ')')
+	}
+	b = append(b, "\r\n\t("...)
+	b = append(b, s.product()...)
+	b = append(b, ")\r\n\tid "...)
+	b = append(b, env.ID[:]...)
+	if len(env.Recipients) == 1 {
+		b = append(b, "\r\n\tfor "...)
+		b = append(b, env.Recipients[0].Address...)
+	}
+	b = append(b, "; "...)
+	b = env.Received.AppendFormat(b, time.RFC1123Z)
+	return append(b, "\r\n"...)
+}
+
+// appendName writes a name of the client's choosing so that the field stays one
+// field, and its comment one comment.
+func appendName(b []byte, name string) []byte {
+	for i := range len(name) {
+		c := name[i]
+		switch {
+		case c <= ' ', c > '~', c == '(', c == ')', c == '\\', c == '"', c == ';', c == ',', c == '<', c == '>':
+			c = '?'
+		}
+		b = append(b, c)
+	}
+	return b
+}
