@@ -110,13 +110,15 @@ func grow(wait time.Duration, factor float64) time.Duration {
 // Next returns the time of the next attempt after a deferral at now, or false
 // when the address has failed for good. firstFail is the time of the first
 // deferral and lastTry that of the one before this; both are zero, or now, at
-// the first. attempts counts the deferrals, this one included. kind is the kind
+// the first. Where lastTry is not known (zero, or now), the age alone picks the
+// wait. attempts counts the deferrals, this one included. kind is the kind
 // of the error.
 func (r *Retry) Next(domain, address, kind string, firstFail, lastTry, now time.Time, attempts int) (time.Time, bool) {
-	settled := r.watch.settled(now.Round(0).Sub(r.born.Round(0)), now.Sub(r.born))
+	clock := time.Now() // not now: a time that was kept as a number has one clock only
+	settled := r.watch.settled(clock.Round(0).Sub(r.born.Round(0)), clock.Sub(r.born))
 	rule := r.rule(domain, kind)
 	first, last, at := firstFail.Round(0), lastTry.Round(0), now.Round(0)
-	if firstFail.IsZero() {
+	if first.Unix() <= 0 { // zero, or the zero of a time kept as a number
 		first = at
 	}
 	if lastTry.IsZero() || !last.Before(at) || last.Before(first) {

@@ -104,6 +104,27 @@ rule = "F,1h,2m"
 	}
 }
 
+// Times that were kept as numbers bear no second clock, and zero is 1970.
+func TestRetryTimesFromNumbers(t *testing.T) {
+	t.Parallel()
+	r := NewRetry(nil)
+	at := time.Unix(0, time.Now().UnixNano())
+	for range 2 { // the second time beside calls that bear both clocks
+		next, ok := r.Next("d", "a@d", "", time.Unix(0, 0), time.Unix(0, 0), at, 1)
+		if !ok || next.Sub(at) != 15*time.Minute {
+			t.Errorf("first deferral: %v, %v", next.Sub(at), ok)
+		}
+		// lastTry is now: the age picks the wait.
+		if next, ok = r.Next("d", "a@d", "", at.Add(-195*time.Minute), at, at, 10); !ok || next.Sub(at) != 90*time.Minute {
+			t.Errorf("in step G: %v, %v", next.Sub(at), ok)
+		}
+		if _, ok = r.Next("d", "a@d", "", at.Add(-97*time.Hour), at.Add(-6*time.Hour), at, 30); ok {
+			t.Error("not failed behind the last cutoff")
+		}
+		r.Next("d", "a@d", "", time.Time{}, time.Time{}, time.Now(), 1)
+	}
+}
+
 // Whatever the clock says, the next attempt is ahead, and not farther away than
 // the longest wait.
 func FuzzNext(f *testing.F) {
