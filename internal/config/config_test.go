@@ -263,6 +263,17 @@ func TestDeepNesting(t *testing.T) {
 	}
 }
 
+// Where the index loses its way, nothing deep is handed on behind that place.
+func TestIndexLost(t *testing.T) {
+	t.Parallel()
+	if _, line, err := makeIndex([]byte("\n= faulty\na = " + strings.Repeat("[", 2*maxBrackets))); err == nil || line != 2 {
+		t.Errorf("line %d: %v", line, err)
+	}
+	if _, _, err := makeIndex([]byte("= faulty\na = [[1]]")); err != nil {
+		t.Errorf("the library is to say what is faulty, not the index: %v", err)
+	}
+}
+
 func TestIndex(t *testing.T) {
 	t.Parallel()
 	x, line, err := makeIndex([]byte(`a = 1 # comment = 2

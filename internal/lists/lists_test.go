@@ -271,6 +271,18 @@ func FuzzSplit(f *testing.F) {
 	})
 }
 
+// A match is done for each connection, and more than once.
+func TestMatchDoesNotAllocate(t *testing.T) {
+	l, err := ParseHosts([]string{"127.0.0.1", "!10.0.0.7", "10.0.0.0/8", "*.example.com", "./relay.hosts", "+inside"}, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := Host{Addr: netip.MustParseAddr("192.0.2.1"), Name: "mail.example.org"}
+	if n := testing.AllocsPerRun(100, func() { l.Match(h) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 func BenchmarkMatch(b *testing.B) {
 	l, err := ParseHosts([]string{"127.0.0.1", "::1", "!10.0.0.7", "10.0.0.0/8", "192.168.0.0/16", "*.example.com", "./relay.hosts"}, env)
 	if err != nil {

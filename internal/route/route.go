@@ -135,10 +135,11 @@ func (g *grouping) add(rcpt int, d *decision) {
 		g.dests[i].Recipients = append(g.dests[i].Recipients, rcpt)
 		return
 	}
-	dest := Destination{d.plan.router, d.plan.transport, d.plan.lane, d.order(), []int{rcpt}}
+	room := 1
 	if len(g.dests) == 0 {
-		dest.Recipients = append(make([]int, 0, g.room), rcpt)
+		room = g.room // most messages go one way
 	}
+	dest := Destination{d.plan.router, d.plan.transport, d.plan.lane, d.order(), append(make([]int, 0, room), rcpt)}
 	if g.dests = append(g.dests, dest); len(g.dests) > few {
 		if g.byPlan == nil {
 			g.byPlan = map[*plan]int{}
