@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -12,14 +11,14 @@ import (
 	"syscall"
 	"time"
 
-	"mtad/internal/load"
+	loads "mtad/internal/load"
 )
 
 // runSend is `mtad send`: a test client that submits mail.
 func runSend(args []string, stdout, stderr io.Writer) int {
-	var s load.Sender
+	var s loads.Sender
 	var size, rate, file, ledger string
-	f := newFlags("send", "submits mail, and says how fast it was taken", stderr)
+	f := flags("send", "[options]    submits mail and says how fast it was taken", stderr)
 	f.StringVar(&s.To, "to", "127.0.0.1:2525", "`address` of the server")
 	f.IntVar(&s.Sessions, "sessions", 1, "connections at a time")
 	f.IntVar(&s.Messages, "messages", 1, "messages in all")
@@ -36,11 +35,17 @@ func runSend(args []string, stdout, stderr io.Writer) int {
 	f.StringVar(&ledger, "ledger", "", "append what was sent, and what became of it, to this `file`")
 	f.StringVar(&s.Helo, "helo", "load.test", "name for EHLO")
 	f.DurationVar(&s.Wait, "wait", 0, "keep trying to connect for so long")
-	if code, done := parseFlags(f, args, stdout, stderr); done {
-		return code
+	if status, done := parse(f, args, stdout); done {
+		return status
 	}
 	var err error
-	if s.Size, err = load.ParseSize(size); err == nil && rate != "" {
+	if f.NArg() > 0 {
+		err = fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	if err == nil {
+		s.Size, err = loads.ParseSize(size)
+	}
+	if err == nil && rate != "" {
 		s.Rate, err = strconv.ParseFloat(strings.TrimSuffix(rate, "/s"), 64)
 	}
 	if err == nil && (s.Sessions < 1 || s.Messages < 1 || s.Rcpts < 1 || s.Rate < 0) {
@@ -48,15 +53,15 @@ func runSend(args []string, stdout, stderr io.Writer) int {
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "mtad send: %v\n", err)
-		return 2
+		return exitUsage
 	}
 	return send(&s, file, ledger, stdout, stderr)
 }
 
-func send(s *load.Sender, file, ledger string, stdout, stderr io.Writer) int {
+func send(s *loads.Sender, file, ledger string, stdout, stderr io.Writer) int {
 	failed := func(err error) int {
 		fmt.Fprintf(stderr, "mtad send: %v\n", err)
-		return 1
+		return exitFailed
 	}
 	if file != "" {
 		msg, err := os.ReadFile(file)
@@ -65,10 +70,10 @@ func send(s *load.Sender, file, ledger string, stdout, stderr io.Writer) int {
 		}
 		s.File = msg
 	}
-	var led *load.Ledger
+	var led *loads.Ledger
 	if ledger != "" {
 		var err error
-		if led, err = load.OpenLedger(ledger); err != nil {
+		if led, err = loads.OpenLedger(ledger); err != nil {
 			return failed(err)
 		}
 		s.Record = led.Record
@@ -82,38 +87,9 @@ func send(s *load.Sender, file, ledger string, stdout, stderr io.Writer) int {
 		return failed(err)
 	}
 	if sum.Acked < int64(s.Messages) || sum.RcptsRefused > 0 {
-		return 1
+		return exitFailed
 	}
-	return 0
-}
-
-// newFlags starts the flags of a test tool.
-func newFlags(name, does string, stderr io.Writer) *flag.FlagSet {
-	f := flag.NewFlagSet(name, flag.ContinueOnError)
-	f.Usage = func() {
-		fmt.Fprintf(f.Output(), "Usage: mtad %s [options]    %s\n", name, does)
-		f.PrintDefaults()
-	}
-	return f
-}
-
-// parseFlags parses, and answers -h and wrong usage itself: then it is done.
-func parseFlags(f *flag.FlagSet, args []string, stdout, stderr io.Writer) (code int, done bool) {
-	f.SetOutput(io.Discard)
-	err := f.Parse(args)
-	switch {
-	case err == flag.ErrHelp:
-		f.SetOutput(stdout)
-		f.Usage()
-		return 0, true
-	case err == nil && f.NArg() > 0:
-		err = fmt.Errorf("unexpected argument %q", f.Arg(0))
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "mtad %s: %v (mtad %s -h lists the options)\n", f.Name(), err, f.Name())
-		return 2, true
-	}
-	return 0, false
+	return exitOK
 }
 
 // everySecond calls f once a second until the function it returns is called.

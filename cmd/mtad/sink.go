@@ -10,45 +10,49 @@ import (
 	"sync"
 	"syscall"
 
-	"mtad/internal/load"
+	loads "mtad/internal/load"
 )
 
 // runSink is `mtad sink`: a test server that accepts and counts mail.
 func runSink(args []string, stdout, stderr io.Writer) int {
-	var s load.Sink
+	var s loads.Sink
 	var addrs []string
 	var ledger string
 	var count int64
 	var quiet bool
-	f := newFlags("sink", "accepts mail, and counts and checks it", stderr)
+	f := flags("sink", "[options]    accepts mail, counts and checks it", stderr)
 	f.Func("listen", "`address`, a list of them, or a network with a port (127.1.0.0/22:2525); may be given again (default 127.0.0.1:2626)",
 		each(func(item string) error {
-			more, err := load.ParseListen(item)
+			more, err := loads.ParseListen(item)
 			addrs = append(addrs, more...)
 			return err
 		}))
 	f.DurationVar(&s.Delay, "delay", 0, "wait so long before each reply")
 	f.Func("refuse", "`VERB=CODE` or VERB=CODE:10%, or a list: refuse (some) of them; CONNECT and DOT are verbs too",
-		each(func(item string) error { return addRule(&s, load.ParseRefusal, item) }))
+		each(func(item string) error { return addRule(&s, loads.ParseRefusal, item) }))
 	f.Func("close", "`VERB` or VERB:10%, or a list: close the connection instead of a reply",
-		each(func(item string) error { return addRule(&s, load.ParseClose, item) }))
+		each(func(item string) error { return addRule(&s, loads.ParseClose, item) }))
 	f.StringVar(&s.Keep, "keep", "", "keep messages in this `folder`, one file each")
 	f.StringVar(&ledger, "ledger", "", "append what came, with its SHA-256 and the reply, to this `file`")
 	f.BoolVar(&s.Verify, "verify", false, "look at the checksums that mtad send puts in")
 	f.BoolVar(&s.LMTP, "lmtp", false, "speak LMTP")
 	f.Int64Var(&count, "count", 0, "exit after this many messages")
 	f.BoolVar(&quiet, "quiet", false, "no progress line")
-	if code, done := parseFlags(f, args, stdout, stderr); done {
-		return code
+	if status, done := parse(f, args, stdout); done {
+		return status
+	}
+	if f.NArg() > 0 {
+		fmt.Fprintf(stderr, "mtad sink: unexpected argument %q\n", f.Arg(0))
+		return exitUsage
 	}
 	if len(addrs) == 0 {
 		addrs = []string{"127.0.0.1:2626"}
 	}
 	if err := sink(&s, addrs, ledger, count, quiet, stdout, stderr); err != nil {
 		fmt.Fprintf(stderr, "mtad sink: %v\n", err)
-		return 1
+		return exitFailed
 	}
-	return 0
+	return exitOK
 }
 
 // each calls f for every item of a comma-separated list.
@@ -63,23 +67,23 @@ func each(f func(string) error) func(string) error {
 	}
 }
 
-func addRule(s *load.Sink, parse func(string) (load.Rule, error), item string) error {
+func addRule(s *loads.Sink, parse func(string) (loads.Rule, error), item string) error {
 	r, err := parse(item)
 	s.Rules = append(s.Rules, r)
 	return err
 }
 
 // sink runs until it is told to end, or has got count messages.
-func sink(s *load.Sink, addrs []string, ledger string, count int64, quiet bool, stdout, stderr io.Writer) error {
+func sink(s *loads.Sink, addrs []string, ledger string, count int64, quiet bool, stdout, stderr io.Writer) error {
 	if s.Keep != "" {
 		if err := os.MkdirAll(s.Keep, 0o755); err != nil {
 			return err
 		}
 	}
-	var led *load.Ledger
+	var led *loads.Ledger
 	if ledger != "" {
 		var err error
-		if led, err = load.OpenLedger(ledger); err != nil {
+		if led, err = loads.OpenLedger(ledger); err != nil {
 			return err
 		}
 		s.Record = led.Record
@@ -106,7 +110,7 @@ func sink(s *load.Sink, addrs []string, ledger string, count int64, quiet bool, 
 	return led.Close()
 }
 
-func serveSink(s *load.Sink, addrs []string) error {
+func serveSink(s *loads.Sink, addrs []string) error {
 	for _, addr := range addrs {
 		l, err := net.Listen("tcp", addr)
 		if err != nil {
@@ -124,7 +128,7 @@ func listed(addrs []string) string {
 	return strings.Join(addrs, ", ")
 }
 
-func progress(s *load.Sink, stderr io.Writer) {
+func progress(s *loads.Sink, stderr io.Writer) {
 	t := s.Totals()
 	fmt.Fprintf(stderr, "%d messages, %d recipients, %d connections, %d duplicates\n", t.Messages, t.Recipients, t.Connections, t.Duplicates)
 }

@@ -1,0 +1,117 @@
+package crash
+
+import (
+	"errors"
+	"flag"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"mtad/test/interop/peer"
+)
+
+var (
+	kills    = flag.Int("kills", 0, "kill mtad so often and send 400 messages for each kill, and look for the mutants too; 0 is a short run")
+	seedFlag = flag.Uint64("seed", 0, "repeat the choices of this seed; 0 takes a new one")
+)
+
+func seed(t *testing.T) uint64 {
+	s := *seedFlag
+	if s == 0 {
+		s = rand.Uint64()
+	}
+	t.Logf("seed %d", s)
+	return s
+}
+
+// TestJudge runs the harness against a relay whose faults are known.
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		mutant string
+		found  func(*Verdict) bool
+	}{
+		{"", (*Verdict).Clean},
+		{"M3", func(v *Verdict) bool { return len(v.Lost) > 0 }},
+		{"M4", func(v *Verdict) bool { return len(v.Lost) > 0 }},
+		{"forgetful", func(v *Verdict) bool { return len(v.Dup) > 0 }},
+		{"torn", func(v *Verdict) bool { return len(v.Torn) > 0 }},
+	} {
+		t.Run("fake "+tt.mutant, func(t *testing.T) {
+			t.Parallel()
+			p := Plan{Kills: 8, Messages: 1000, Seed: seed(t), Rate: 2000, Sessions: 10, MaxUp: 100 * time.Millisecond, Patience: 10 * time.Second,
+				Size: func(int) int { return 1500 }}
+			if tt.mutant == "forgetful" {
+				p.Patience = 0 // the queue never empties: only restarts bring a message again
+			}
+			v, err := Run(p, func(nextHop string) Relay { return newFake(nextHop, tt.mutant) })
+			if err != nil && !(tt.mutant == "forgetful" && errors.Is(err, errBusy)) {
+				t.Fatal(err)
+			}
+			t.Log(v)
+			if !tt.found(v) || v.Acked < 500 {
+				t.Error("wrong verdict")
+			}
+		})
+	}
+}
+
+// TestKills is the ledger test (A1): nothing lost, invented, torn, and dup only
+// for attempts that were open.
+func TestKills(t *testing.T) {
+	bin, err := peer.BuildMtad(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := plan(seed(t))
+	v, err := Run(p, relayOf(t, bin, ""))
+	if err != nil {
+		t.Fatalf("%v\n%v", err, v)
+	}
+	t.Logf("%d kills: %s", p.Kills, v)
+	if !v.Clean() || v.Acked+v.Unknown+v.Nacked < p.Messages {
+		t.Error("see above")
+	}
+}
+
+// TestMutants shows that the harness finds what it is for, in mtad itself: M3
+// answers 250 before the write, M4 forgets a message before its outcome.
+func TestMutants(t *testing.T) {
+	if *kills == 0 {
+		t.Skip("only with -kills")
+	}
+	bin, err := peer.BuildMtad(t.TempDir(), "mutant")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mutant := range []string{"M3", "M4"} {
+		t.Run(mutant, func(t *testing.T) {
+			v, err := Run(plan(seed(t)), relayOf(t, bin, mutant))
+			if v == nil {
+				t.Fatal(err)
+			}
+			t.Log(v, err)
+			if len(v.Lost) == 0 {
+				t.Errorf("%d kills did not find it", *kills)
+			}
+		})
+	}
+}
+
+func plan(seed uint64) Plan {
+	p := Plan{Kills: 4, Messages: 1500, Seed: seed, Rate: 1500, Sessions: 20, MaxUp: 400 * time.Millisecond, Patience: time.Minute}
+	if *kills > 0 {
+		p.Kills, p.Messages, p.MaxUp = *kills, 400**kills, 600*time.Millisecond
+	}
+	return p
+}
+
+func relayOf(t *testing.T, bin, mutant string) func(string) Relay {
+	return func(nextHop string) Relay {
+		m, err := newMtad(bin, t.TempDir(), nextHop, mutant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+}
