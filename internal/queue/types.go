@@ -79,10 +79,10 @@ type Job struct {
 type HostResult uint8
 
 const (
-	HostOK       HostResult = iota // greeted and took commands; whatever the message's fate
-	HostUntried                    // nothing was learnt (drain, our own fault, a handed-on connection that broke)
-	HostFailed                     // no connection, greeting refused, TLS or AUTH could not be had: next host, or defer
-	HostBusy                       // 421 or a "too many connections": as HostFailed, and shrink the window
+	HostOK      HostResult = iota // greeted and took commands; whatever the message's fate
+	HostUntried                   // nothing was learnt (drain, our own fault, a handed-on connection that broke)
+	HostFailed                    // no connection, greeting refused, TLS or AUTH could not be had: next host, or defer
+	HostBusy                      // 421 or a "too many connections": as HostFailed, and shrink the window
 )
 
 // Report is how a job ended. The outcomes it names are on stable storage already.
@@ -142,6 +142,12 @@ type (
 		Text    string
 		Next    time.Time
 	}
+	// Frozen says that the core froze a message by itself: for the panic log. Its
+	// Record is a separate action.
+	Frozen struct {
+		Message spool.ID
+		Text    string
+	}
 )
 
 func (Route) action()         {}
@@ -153,6 +159,7 @@ func (Record) action()        {}
 func (Completed) action()     {}
 func (GaveUp) action()        {}
 func (Deferred) action()      {}
+func (Frozen) action()        {}
 
 // Gauges are the counts metrics show. Precedence: active > ready > deferred > frozen.
 type Gauges struct {

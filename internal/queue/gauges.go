@@ -1,0 +1,132 @@
+package queue
+
+import (
+	"fmt"
+	"maps"
+
+	"mtad/spool"
+)
+
+// gauge is how a message is counted.
+type gauge uint8
+
+const (
+	gone gauge = iota
+	isActive
+	isReady
+	isDeferred
+	isFrozen
+)
+
+var gaugeNames = [...]string{isActive: "active", isReady: "ready", isDeferred: "deferred", isFrozen: "frozen"}
+
+// tally is kept with every change, so that reading costs nothing.
+type tally struct {
+	messages    [isFrozen + 1]int
+	recipients  int
+	behindHosts int // of the ready ones, those that wait for a host's retry time
+	connections map[string]int
+}
+
+// Gauges are the counts for metrics. A message of one recipient that waits for the
+// retry time of its hosts is deferred.
+func (c *Core) Gauges() Gauges {
+	g := Gauges{
+		Ready:       c.tally.messages[isReady] - c.tally.behindHosts,
+		Active:      c.tally.messages[isActive],
+		Deferred:    c.tally.messages[isDeferred] + c.tally.behindHosts,
+		Frozen:      c.tally.messages[isFrozen],
+		Recipients:  c.tally.recipients,
+		Connections: maps.Clone(c.tally.connections),
+		Lanes:       len(c.lanes),
+		Hosts:       len(c.hosts),
+	}
+	if m := c.arrivals.oldest(); m != nil {
+		g.Oldest = moment(m.received)
+	}
+	return g
+}
+
+// Summary says what the schedule knows of one message; false: nothing.
+func (c *Core) Summary(id spool.ID) (Summary, bool) {
+	m := c.messages[id]
+	if m == nil {
+		return Summary{}, false
+	}
+	return c.summary(m), true
+}
+
+// Range calls f for up to max messages in order of arrival, from a cursor on (0: the
+// first), until f returns false. It returns the cursor to go on from, 0 at the end.
+// Between two calls the queue may change.
+func (c *Core) Range(from uint64, max int, f func(Summary) bool) (next uint64) {
+	for _, m := range c.arrivals.from(from) {
+		if m.open == 0 {
+			continue
+		}
+		if max--; max < 0 {
+			return m.seq
+		}
+		if !f(c.summary(m)) {
+			return 0
+		}
+	}
+	return 0
+}
+
+func (c *Core) summary(m *message) Summary {
+	s := Summary{Message: m.id, State: gaugeNames[m.state]}
+	var first *item
+	m.items(func(it *item) {
+		if first == nil || gaugeOf[it.state] < gaugeOf[first.state] ||
+			it.state == deferred && first.state == deferred && it.due < first.due {
+			first = it
+		}
+	})
+	if first == nil {
+		s.Why = "failed; kept until its sender is told"
+		return s
+	}
+	s.Why = c.why(first)
+	switch l := first.lane; {
+	case first.state == deferred:
+		s.Due = c.fromNow(first.due)
+	case first.state == ready && l != nil && l.blocked:
+		s.Due = c.fromNow(l.retryAt())
+		if first.alone() {
+			s.State = gaugeNames[isDeferred]
+		}
+	}
+	return s
+}
+
+// why says in one line what an item waits for.
+func (c *Core) why(it *item) string {
+	l := it.lane
+	switch {
+	case it.state == active:
+		return "being delivered to " + l.hostNames()
+	case it.state == held:
+		return "frozen"
+	case it.state == deferred:
+		return "retry time not reached"
+	case it.state == asked:
+		return "being routed"
+	case l == nil:
+		return "waits to be routed"
+	case l.blocked:
+		return fmt.Sprintf("retry time not reached for any host: %s", l.lastTried().trouble)
+	}
+	return "waits for a connection to " + l.hostNames()
+}
+
+func (l *lane) hostNames() string {
+	if len(l.order) == 0 {
+		return l.key
+	}
+	a := l.hosts[l.order[0]].addr
+	if len(l.order) == 1 {
+		return fmt.Sprintf("%s [%s]", a.Name, a.Addr.Addr())
+	}
+	return fmt.Sprintf("%s [%s] or %d others", a.Name, a.Addr.Addr(), len(l.order)-1)
+}
