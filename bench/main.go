@@ -1,0 +1,83 @@
+// Command bench measures mtad, and Postfix beside it on the same machine in
+// the same run. `make bench` runs all of it; `go run ./bench -write` puts the
+// table into docs/performance.md; -run picks scenarios, -scale makes them
+// shorter or longer.
+//
+// Everything is on loopback and on one disk. CPU is that of the relay alone,
+// all its processes and all that have ended, not of load and sink, which share
+// the machine's cores with it.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"time"
+
+	"mtad/test/interop/peer"
+)
+
+func main() {
+	pattern := flag.String("run", ".", "run the scenarios that match this regular `expression`")
+	scale := flag.Float64("scale", 1, "multiply the number of messages")
+	postfix := flag.Bool("postfix", true, "measure Postfix beside mtad (as root)")
+	mtad := flag.Bool("mtad", true, "measure mtad")
+	write := flag.Bool("write", false, "write the table into docs/performance.md")
+	list := flag.Bool("list", false, "list the scenarios")
+	flag.Parse()
+	re, err := regexp.Compile(*pattern)
+	if err != nil || flag.NArg() > 0 || *scale <= 0 {
+		fmt.Fprintln(os.Stderr, "bench: wrong usage:", err, flag.Args())
+		os.Exit(2)
+	}
+	if *list {
+		for _, s := range scenarios {
+			fmt.Println(s.name)
+		}
+		return
+	}
+	if err := bench(re, *scale, *mtad, *postfix, *write); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func bench(re *regexp.Regexp, scale float64, mtad, postfix, write bool) error {
+	dir, err := peer.TempDir()
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	var bin string
+	if mtad {
+		if bin, err = peer.BuildMtad(dir, ""); err != nil {
+			return err
+		}
+	}
+	var results []result
+	for _, s := range scenarios {
+		if !re.MatchString(s.name) {
+			continue
+		}
+		s.messages = max(s.sessions, int(float64(s.messages)*scale))
+		for _, which := range []string{"Postfix", "mtad"} {
+			if which == "mtad" && !mtad || which == "Postfix" && (!postfix || !s.beside) {
+				continue
+			}
+			fmt.Fprintf(os.Stderr, "%s %-24s %s …\n", time.Now().Format(time.TimeOnly), s.name, which)
+			r, err := s.measure(dir, bin, which)
+			if err != nil {
+				return fmt.Errorf("%s through %s: %w", s.name, which, err)
+			}
+			results = append(results, r)
+			fmt.Fprintln(os.Stderr, "   "+r.row(results))
+		}
+	}
+	text := report(results)
+	fmt.Print(text)
+	if write {
+		return writeSection("docs/performance.md", text)
+	}
+	return nil
+}
