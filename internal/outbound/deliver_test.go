@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"mtad/spool"
+	"mtad/tlsstate"
 )
 
 // envelope has n recipients, and the indexes of all of them.
@@ -121,13 +123,14 @@ func TestDialFaults(t *testing.T) {
 // past the dot it says that the message may have been delivered.
 func TestShutdown(t *testing.T) {
 	t.Parallel()
-	mail := []string{"C: MAIL FROM:<a@x.example>", "C: RCPT TO:<recipient-0@y.example>", "C: DATA"}
+	mail := []string{"C: MAIL FROM:<a@x.example>", "C: RCPT TO:<recipient-0@y.example>", "C: RCPT TO:<recipient-1@y.example>", "C: DATA"}
 	for name, c := range map[string]struct {
 		script  []string
 		inDoubt bool
+		decided int
 	}{
-		"before the dot": {mail, false},
-		"past the dot":   {append(slices.Clone(mail), "S: 250 ok", "S: 250 ok", "S: 354 go", "C: hi", "C: ."), true},
+		"before the dot": {mail, false, 0},
+		"past the dot":   {append(slices.Clone(mail), "S: 250 ok", "S: 250 ok", "S: 550 no", "S: 354 go", "C: hi", "C: ."), true, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -147,8 +150,15 @@ func TestShutdown(t *testing.T) {
 			if f != nil {
 				t.Fatal(f)
 			}
-			env, rcpts := envelope(1)
-			res := deliver(ctx, conn, settings(nil), env, rcpts, memory("hi\r\n"), noRecord)
+			env, rcpts := envelope(2)
+			var recorded []Fate
+			res := deliver(ctx, conn, settings(nil), env, rcpts, memory("hi\r\n"), func(f []Fate) error {
+				recorded = append(recorded, f...)
+				return nil
+			})
+			if len(recorded) != c.decided || c.decided > 0 && (recorded[0].Rcpt != 1 || recorded[0].Kind != Failed) {
+				t.Errorf("recorded %+v", recorded)
+			}
 			if !res.Again || len(res.Fates) != 0 || res.Fault == nil || res.Fault.Kind != "shutdown" || res.Fault.Scope != ScopeSession || res.Fault.InDoubt != c.inDoubt {
 				t.Errorf("%+v %+v", res, res.Fault)
 			}
@@ -181,14 +191,18 @@ func TestRecordFails(t *testing.T) {
 func TestManyRecipients(t *testing.T) {
 	t.Parallel()
 	const n = 3000
-	client, server := tcpPair(t)
+	client, server := net.Pipe()
+	largest := 0
+	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		defer server.Close()
-		in := bufio.NewReader(server)
+		in := bufio.NewReaderSize(server, 1<<20) // a read takes a whole write
 		io.WriteString(server, "220 mx\r\n")
 		message := false
 		for i := 0; ; {
 			line, err := in.ReadString('\n')
+			largest = max(largest, len(line)+in.Buffered())
 			reply := "250 ok"
 			switch {
 			case err != nil:
@@ -215,11 +229,15 @@ func TestManyRecipients(t *testing.T) {
 	if f != nil {
 		t.Fatal(f)
 	}
-	defer conn.Abort()
 	env, rcpts := envelope(n)
 	res := deliver(t.Context(), conn, s, env, rcpts, memory("hi\r\n"), noRecord)
+	conn.Abort()
+	<-done
 	if len(res.Fates) != n || res.Fault != nil {
 		t.Fatal(len(res.Fates), res.Fault)
+	}
+	if largest > groupBytes+512 || largest < groupBytes {
+		t.Errorf("%d bytes of commands in one write", largest)
 	}
 	for i, f := range res.Fates {
 		want := Fate{Rcpt: i, Kind: Delivered, Reply: "250 ok"}
@@ -257,6 +275,78 @@ func (endless) WriteTo(w io.Writer) (int64, error) {
 	for {
 		if _, err := w.Write(block); err != nil {
 			return 0, err
+		}
+	}
+}
+
+// TestSpeaksUnasked: DU-15, ST-22: what came in late, behind the reply that was
+// read, is not taken for the reply to the next command, nor to the dot.
+func TestSpeaksUnasked(t *testing.T) {
+	t.Parallel()
+	stray := func(t *testing.T) *Conn {
+		client, server := tcpPair(t)
+		t.Cleanup(func() { server.Close() })
+		io.WriteString(server, "250 stray\r\n")
+		c := &Conn{Socket: tlsstate.New(client), Target: testTarget, Clean: true, Messages: 1}
+		t.Cleanup(c.Abort)
+		for !c.Socket.Pending() {
+			runtime.Gosched()
+		}
+		return c
+	}
+	env, rcpts := envelope(2)
+	t.Run("before MAIL", func(t *testing.T) {
+		t.Parallel()
+		c := stray(t)
+		res := deliver(t.Context(), c, settings(nil), env, rcpts, memory("hi\r\n"), noRecord)
+		if !res.Again || c.Usable() || !strings.HasSuffix(res.Fault.Text, "after MAIL FROM:<a@x.example>: it spoke unasked: 250 stray") {
+			t.Errorf("%+v %v", res, res.Fault)
+		}
+	})
+	t.Run("before the message", func(t *testing.T) {
+		t.Parallel()
+		c := stray(t)
+		w := take(t.Context(), c, settings(nil))
+		defer w.release()
+		tx := w.transaction(env, memory("hi\r\n"), rcpts, false)
+		tx.mailed, tx.goAhead, tx.accepted = true, true, 1
+		tx.faults[1] = &Fault{Scope: ScopeRecipient, Permanent: true}
+		f := tx.message()
+		fates, open := tx.settle(nil)
+		if f == nil || f.Scope != ScopeHost || len(open) != 0 || fates[0].Kind != Deferred || fates[1].Kind != Deferred {
+			t.Errorf("%v %+v", f, fates)
+		}
+	})
+}
+
+// TestCancelled: a connection whose ctx has ended is closed, whatever it was doing.
+func TestCancelled(t *testing.T) {
+	t.Parallel()
+	client, server := tcpPair(t)
+	defer server.Close()
+	c := &Conn{Socket: tlsstate.New(client)}
+	ctx, cancel := context.WithCancel(t.Context())
+	w := take(ctx, c, settings(nil))
+	cancel()
+	w.release()
+	if c.Usable() {
+		t.Error("usable")
+	}
+}
+
+// TestFates: only what is for good, and not this host's alone, fails a recipient.
+func TestFates(t *testing.T) {
+	t.Parallel()
+	for scope, want := range map[Scope]Kind{ScopeRecipient: Failed, ScopeMessage: Failed, ScopeHost: Deferred, ScopeSession: Deferred} {
+		for _, permanent := range []bool{true, false} {
+			if !permanent {
+				want = Deferred
+			}
+			f := &Fault{Scope: scope, Permanent: permanent, Kind: "k", Code: 7, Text: "text", Reply: "reply"}
+			got := Fates(f, []int{3, 5})
+			if len(got) != 2 || got[1] != (Fate{Rcpt: 5, Kind: want, Scope: scope, Reply: "reply", Error: "text", Code: 7, ErrNo: "k"}) {
+				t.Errorf("%s %t: %+v", scopes[scope], permanent, got)
+			}
 		}
 	}
 }

@@ -51,6 +51,12 @@ func (t *transaction) run() *Fault {
 		t.cancel()
 		return nil
 	}
+	return t.message()
+}
+
+// message sends the message, unless the server has said something in between:
+// then it is not certain which reply was whose.
+func (t *transaction) message() *Fault {
 	if t.speaks() {
 		clear(t.faults)
 		t.whole = t.spoke(ScopeHost, atData)
