@@ -79,10 +79,11 @@ func (h *headers) endLine() {
 func (h *headers) field(line []byte) {
 	h.begins = h.begins || h.lines == 0
 	h.inID = false
-	if _, ok := smtp.CutWord(line, "Received:"); ok {
+	name, value, _ := bytes.Cut(line, []byte{':'})
+	switch name = bytes.TrimRight(name, " \t"); {
+	case bytes.EqualFold(name, []byte("Received")):
 		h.received++
-	}
-	if value, ok := smtp.CutWord(line, "Message-ID:"); ok && h.messageID == "" {
+	case bytes.EqualFold(name, []byte("Message-ID")) && h.messageID == "":
 		h.inID = true
 		h.takeID(value)
 	}

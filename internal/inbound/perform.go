@@ -16,22 +16,22 @@ func (s *session) perform(line []byte) (*verb, smtp.Reply) {
 	return v, v.handle(s, arg)
 }
 
-// outOfPlace refuses what the row's flags and needs do not allow now.
+// outOfPlace refuses what the row's traits and needs do not allow now.
 func (s *session) outOfPlace(v *verb, line, arg []byte) (smtp.Reply, bool) {
 	switch {
-	case v.flags&foreign != 0:
+	case v.traits&foreign != 0:
 		rejectedProtocol.Inc()
 		s.srv.deps.Log.Dropped(s.who(), wrongProtocol.Text, string(line[:min(len(line), 64)]))
 		return wrongProtocol, true
 	case s.suspect && v == &otherVerb:
 		return s.outOfStep("message sent behind a refused DATA", line), true
-	case s.insecure && v.flags&always == 0:
+	case s.insecure && v.traits&always == 0:
 		r := securityFailure
-		r.Hangup = v.flags&payload != 0
+		r.Hangup = v.traits&payload != 0
 		return r, true
 	case s.mustBeLast(v) && s.in.Buffered() > 0:
 		return s.outOfStep("next input sent too soon: pipelining was not advertised or does not reach beyond "+v.name, line), true
-	case v.flags&bare != 0 && len(arg) > 0:
+	case v.traits&bare != 0 && len(arg) > 0:
 		return noArguments, true
 	}
 	return s.missing(v.needs)
@@ -40,7 +40,7 @@ func (s *session) outOfPlace(v *verb, line, arg []byte) (smtp.Reply, bool) {
 // mustBeLast: nothing may stand behind the command before it was answered. The
 // chunk stands behind BDAT, and behind QUIT nothing matters.
 func (s *session) mustBeLast(v *verb) bool {
-	return v.flags&endsGroup != 0 || !s.hello.pipelining && v.flags&(payload|always) == 0
+	return v.traits&endsGroup != 0 || !s.hello.pipelining && v.traits&(payload|always) == 0
 }
 
 // outOfStep ends a session whose client does not wait for answers: its next
@@ -97,7 +97,7 @@ func (s *session) limited(v *verb, r smtp.Reply) smtp.Reply {
 			return s.dropped(tooManyErrors)
 		}
 	}
-	if v.flags&junk != 0 {
+	if v.traits&junk != 0 {
 		if s.tally.junk++; s.tally.junk > maxJunk {
 			rejectedJunk.Inc()
 			return s.dropped(tooMuchJunk)

@@ -71,6 +71,9 @@ func (s *session) run() error {
 			break // the connection was lost
 		}
 		s.answer(s.limited(v, reply))
+		if v.name == "DATA" && !s.over && s.in.Buffered() > 0 && !s.hello.pipelining {
+			s.answer(s.outOfStep("input behind the end of a message, pipelining was not advertised", nil))
+		}
 	}
 	s.flush()
 	return s.err

@@ -11,7 +11,7 @@ type verb struct {
 	name   string
 	handle func(s *session, arg []byte) smtp.Reply
 	needs  need
-	flags  flag
+	traits trait
 
 	index uint8 // of its row, for counters
 }
@@ -27,57 +27,57 @@ const (
 	needNoChunks // no BDAT of this transaction
 )
 
-// flag says how a command behaves.
-type flag uint16
+// trait says how a command behaves.
+type trait uint16
 
 const (
-	endsGroup flag = 1 << iota // nothing may be pipelined behind it (RFC 2920 3.1)
-	junk                       // brings mail no further: counted against the junk limit
-	always                     // also after a security failure
-	payload                    // raw bytes follow: refused without reading them, the connection is lost
-	hidden                     // not in HELP
-	bare                       // takes no argument
-	foreign                    // no word of SMTP: another protocol is speaking
+	endsGroup trait = 1 << iota // nothing may be pipelined behind it (RFC 2920 3.1)
+	junk                        // brings mail no further: counted against the junk limit
+	always                      // also after a security failure
+	payload                     // raw bytes follow: refused without reading them, the connection is lost
+	hidden                      // not in HELP
+	bare                        // takes no argument
+	foreign                     // no word of SMTP: another protocol is speaking
 )
 
 // verbs is the table. EHLO's words are those of extensions (hello.go).
 var verbs = []verb{
-	{name: "EHLO", handle: ehlo, flags: endsGroup | junk},
-	{name: "HELO", handle: helo, flags: endsGroup | junk},
-	{name: "STARTTLS", handle: refuseWith(startTLSRefused), flags: hidden},
-	{name: "AUTH", handle: refuseWith(authRefused), flags: hidden},
+	{name: "EHLO", handle: ehlo, traits: endsGroup | junk},
+	{name: "HELO", handle: helo, traits: endsGroup | junk},
+	{name: "STARTTLS", handle: refuseWith(startTLSRefused), traits: hidden},
+	{name: "AUTH", handle: refuseWith(authRefused), traits: hidden},
 	{name: "MAIL", handle: mail, needs: needHello | needNoMail},
 	{name: "RCPT", handle: rcpt, needs: needMail | needNoChunks},
-	{name: "DATA", handle: data, needs: needNoChunks | needMail | needRcpt, flags: endsGroup | bare},
-	{name: "BDAT", handle: bdat, flags: payload},
-	{name: "RSET", handle: rset, flags: junk | bare},
-	{name: "NOOP", handle: noop, flags: junk},
-	{name: "VRFY", handle: vrfy, flags: junk},
-	{name: "EXPN", handle: refuseWith(expnRefused), flags: junk},
-	{name: "HELP", handle: help, flags: junk},
-	{name: "QUIT", handle: quit, flags: always},
+	{name: "DATA", handle: data, needs: needNoChunks | needMail | needRcpt, traits: endsGroup | bare},
+	{name: "BDAT", handle: bdat, traits: payload},
+	{name: "RSET", handle: rset, traits: junk | bare},
+	{name: "NOOP", handle: noop, traits: junk},
+	{name: "VRFY", handle: vrfy, traits: junk},
+	{name: "EXPN", handle: refuseWith(expnRefused), traits: junk},
+	{name: "HELP", handle: help, traits: junk},
+	{name: "QUIT", handle: quit, traits: always},
 
 	// Words of RFC 821 and of its implementations that nobody should have any
 	// more: 502 says that they were understood and will not be done.
-	{name: "ETRN", handle: refuseWith(notImplemented), flags: hidden},
-	{name: "TURN", handle: refuseWith(notImplemented), flags: hidden},
-	{name: "SEND", handle: refuseWith(notImplemented), flags: hidden},
-	{name: "SOML", handle: refuseWith(notImplemented), flags: hidden},
-	{name: "SAML", handle: refuseWith(notImplemented), flags: hidden},
-	{name: "DEBUG", handle: refuseWith(notImplemented), flags: hidden},
-	{name: "WIZ", handle: refuseWith(notImplemented), flags: hidden},
+	{name: "ETRN", handle: refuseWith(notImplemented), traits: hidden},
+	{name: "TURN", handle: refuseWith(notImplemented), traits: hidden},
+	{name: "SEND", handle: refuseWith(notImplemented), traits: hidden},
+	{name: "SOML", handle: refuseWith(notImplemented), traits: hidden},
+	{name: "SAML", handle: refuseWith(notImplemented), traits: hidden},
+	{name: "DEBUG", handle: refuseWith(notImplemented), traits: hidden},
+	{name: "WIZ", handle: refuseWith(notImplemented), traits: hidden},
 
-	{name: "GET", flags: foreign | hidden},
-	{name: "POST", flags: foreign | hidden},
-	{name: "PUT", flags: foreign | hidden},
-	{name: "HEAD", flags: foreign | hidden},
-	{name: "OPTIONS", flags: foreign | hidden},
-	{name: "CONNECT", flags: foreign | hidden},
-	{name: "HOST:", flags: foreign | hidden},
+	{name: "GET", traits: foreign | hidden},
+	{name: "POST", traits: foreign | hidden},
+	{name: "PUT", traits: foreign | hidden},
+	{name: "HEAD", traits: foreign | hidden},
+	{name: "OPTIONS", traits: foreign | hidden},
+	{name: "CONNECT", traits: foreign | hidden},
+	{name: "HOST:", traits: foreign | hidden},
 }
 
 // otherVerb stands for everything that is in no row.
-var otherVerb = verb{name: "other", handle: refuseWith(unknownCommand), flags: hidden}
+var otherVerb = verb{name: "other", handle: refuseWith(unknownCommand), traits: hidden}
 
 // byName finds a row; its keys are in capitals.
 var byName map[string]*verb
@@ -118,7 +118,7 @@ func helpText() string {
 	var b strings.Builder
 	b.WriteString("Commands supported:\n")
 	for _, v := range verbs {
-		if v.flags&hidden == 0 {
+		if v.traits&hidden == 0 {
 			b.WriteString(" " + v.name)
 		}
 	}
