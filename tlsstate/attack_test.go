@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 )
@@ -24,6 +25,9 @@ func TestBehind(t *testing.T) {
 			}
 			if _, err := s.Write([]byte("250 in clear\r\n")); !errors.Is(err, ErrClearBehind) {
 				t.Errorf("the socket still writes: %v", err)
+			}
+			if _, err := s.WriteBuffers(&net.Buffers{[]byte("250 in clear\r\n")}); !errors.Is(err, ErrClearBehind) {
+				t.Errorf("the socket still writes buffers: %v", err)
 			}
 			send(peer, "MAIL FROM:<a@b>\r\n")
 			if err := expectEnd(s, s.fault); err != nil {
@@ -66,7 +70,7 @@ func TestClearInsteadOfHandshake(t *testing.T) {
 }
 
 // What the socket itself has read ahead counts as well: here clear text that
-// came with a close_notify.
+// came with a close_notify, even such as looks like TLS.
 func TestReadAheadIsBehind(t *testing.T) {
 	t.Parallel()
 	a, b := memory()
@@ -74,7 +78,7 @@ func TestReadAheadIsBehind(t *testing.T) {
 	both(
 		func() error { return server.StartServer(serverConfig(0), time.Time{}, nil) },
 		func() error { return client.StartClient(clientConfig(0), time.Time{}, nil) })
-	handOver(client, b.out, "x", "STARTTLS\r\nEHLO inj\r\n")
+	handOver(client, b.out, "x", "STARTTLS\r\n\x16\x03\x01\x00\x01\x01")
 	err := first(
 		func() error { return expect(server, "x") },
 		func() error { return expectEnd(server, ErrCloseNotify) },
@@ -230,8 +234,40 @@ func TestCutWhileEnding(t *testing.T) {
 
 func TestStartTwice(t *testing.T) {
 	t.Parallel()
-	server, _ := secured(t, 0)
-	if err := server.StartServer(serverConfig(0), soon(), nil); err == nil {
-		t.Error("TLS started in TLS")
+	server, client := secured(t, 0)
+	if err := server.StartServer(serverConfig(0), soon(), nil); err == nil || !strings.Contains(err.Error(), "it is on") {
+		t.Errorf("in TLS: %v", err)
+	}
+	client.Shutdown()
+	if err := client.StartClient(clientConfig(0), soon(), nil); err == nil || !strings.Contains(err.Error(), "nothing was read") {
+		t.Errorf("right after Shutdown: %v", err)
+	}
+}
+
+// Data that Pending has seen and nobody has read is late as well.
+func TestShutdownOverUnread(t *testing.T) {
+	t.Parallel()
+	server, client := secured(t, 0)
+	send(server, "4")
+	if !client.Pending() {
+		t.Fatal("not Pending")
+	}
+	if err := client.Shutdown(); err != ErrLate {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
+// Behind the close_notify everything is clear, also what looks like TLS.
+func TestRubbishBehindCloseNotify(t *testing.T) {
+	t.Parallel()
+	server, client := secured(t, 0)
+	client.Shutdown()
+	err := first(
+		func() error { return expectEnd(server, ErrCloseNotify) },
+		server.Shutdown,
+		func() error { return send(server, "\x16\x03\x01 rubbish") },
+		func() error { return expect(client, "\x16\x03\x01 rubbish") })
+	if err != nil {
+		t.Error(err)
 	}
 }

@@ -262,3 +262,26 @@ func TestPendingKeepsError(t *testing.T) {
 		t.Error("went to clear text after it")
 	}
 }
+
+// Pending after Shutdown looks past the rest of the old session.
+func TestPendingPastTheOldSession(t *testing.T) {
+	t.Parallel()
+	server, client := secured(t, tls.VersionTLS13)
+	client.Shutdown()
+	if client.Pending() {
+		t.Error("Pending with tickets")
+	}
+	err := first(
+		func() error { return expectEnd(server, ErrCloseNotify) },
+		server.Shutdown,
+		func() error { return send(server, "250 clear\r\n") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !client.Pending() {
+		t.Error("not Pending with clear text")
+	}
+	if err := expect(client, "250 clear\r\n"); err != nil {
+		t.Error(err)
+	}
+}

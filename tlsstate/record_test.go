@@ -128,3 +128,23 @@ func TestWriteFailsForGood(t *testing.T) {
 		t.Error("went to clear text")
 	}
 }
+
+// A connection that waits holds no buffer of ours.
+func TestIdleHoldsNoBuffer(t *testing.T) {
+	t.Parallel()
+	server, client := secured(t, 0)
+	send(client, "NOOP\r\n")
+	if err := expect(server, "NOOP\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if server.in.buf != nil {
+		t.Error("all is read, and the buffer is kept")
+	}
+	server.SetReadDeadline(time.Now().Add(time.Millisecond))
+	if _, err := server.Read(make([]byte, 1)); !isTimeout(err) {
+		t.Fatal(err)
+	}
+	if server.in.buf != nil || server.wire.out != nil {
+		t.Error("a buffer was kept while waiting")
+	}
+}

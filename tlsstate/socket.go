@@ -13,9 +13,9 @@ import (
 
 // Socket is one TCP connection, in clear or in TLS.
 //
-// One goroutine may read while another writes. What changes the socket's
-// state (StartServer, StartClient, Shutdown) and Pending belong to the one
-// that reads, while nobody writes. Close may come from anywhere, at any time.
+// One goroutine may read (Read, Pending) while another writes. What changes the
+// socket's state (StartServer, StartClient, Shutdown) or tells it belongs to a
+// time when nobody does. Deadlines and Close may come from anywhere, any time.
 type Socket struct {
 	// Set at birth.
 	raw net.Conn

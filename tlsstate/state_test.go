@@ -46,6 +46,11 @@ func TestState(t *testing.T) {
 				if serr != nil || cerr != nil || len(sb) != 32 || !bytes.Equal(sb, cb) {
 					t.Errorf("channel binding %x %v, %x %v", sb, serr, cb, cerr)
 				}
+				cs := client.tls.ConnectionState()
+				// RFC 9266 2: the context is the empty string, which in TLS 1.2 is not none.
+				if want, _ := cs.ExportKeyingMaterial("EXPORTER-Channel-Binding", []byte(""), 32); !bytes.Equal(cb, want) {
+					t.Errorf("channel binding %x, not %x", cb, want)
+				}
 				endInTurn(t, server, client)
 				want.Resumed = true
 			}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package tlsstate
+
+const splitStep = 1
