@@ -24,15 +24,15 @@ func fate(rcpt int, f *Fault, reply string) Fate {
 		return Fate{Rcpt: rcpt, Kind: Delivered, Reply: reply}
 	}
 	kind := Deferred
-	if f.final() {
+	if f.forGood() {
 		kind = Failed
 	}
 	return Fate{Rcpt: rcpt, Kind: kind, Scope: f.Scope, Reply: f.Reply, Error: f.Text, Code: f.Code, ErrNo: f.Kind}
 }
 
-// final reports a fault that ends a recipient's life: no for good, and not only
+// forGood reports a fault that ends a recipient's life: no for good, and not only
 // from this host.
-func (f *Fault) final() bool {
+func (f *Fault) forGood() bool {
 	return f.Permanent && (f.Scope == ScopeRecipient || f.Scope == ScopeMessage)
 }
 
@@ -73,7 +73,7 @@ func refusal(t *Target, scope Scope, after string, a smtp.Answer) *Fault {
 		Text:      clip("SMTP error from remote mailer after " + after + ": host " + t.String() + ": " + a.String()),
 		Reply:     a.LastLine(),
 	}
-	if !f.final() {
+	if !f.forGood() {
 		f.Kind, f.Code = kindOf(after)
 	}
 	return f

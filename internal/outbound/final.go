@@ -77,6 +77,9 @@ func (t *transaction) settle(fates []Fate) (decided []Fate, open []int) {
 		if f == nil && reply == "" {
 			f = t.whole
 		}
+		if f == nil && reply == "" {
+			panic("BUG: a recipient with neither reply nor fault")
+		}
 		if f != nil && f.Scope == ScopeSession {
 			open = append(open, rcpt)
 			continue
