@@ -1,6 +1,5 @@
 //go:build interop
 
-// Package interop lets mtad's parts speak with other programs.
 package interop
 
 import (
