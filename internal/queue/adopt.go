@@ -42,6 +42,7 @@ func (c *Core) carve(m *message, rcpts []int) *item {
 		return nil
 	}
 	if m.more == nil {
+		c.move(&m.item, over)
 		return &m.item
 	}
 	m.items(func(it *item) {

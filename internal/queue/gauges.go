@@ -3,6 +3,7 @@ package queue
 import (
 	"fmt"
 	"maps"
+	"time"
 
 	"mtad/spool"
 )
@@ -129,4 +130,27 @@ func (l *lane) hostNames() string {
 		return fmt.Sprintf("%s [%s]", a.Name, a.Addr.Addr())
 	}
 	return fmt.Sprintf("%s [%s] or %d others", a.Name, a.Addr.Addr(), len(l.order)-1)
+}
+
+// HostState is what the schedule knows of one address of one next hop.
+type HostState struct {
+	Host        HostAddr
+	Transport   string
+	Connections int
+	Window      int       // connections it may have now
+	RetryAt     time.Time // zero: now
+	Trouble     string    // why it waits
+}
+
+// HostStates lists the hosts that are known, in no order.
+func (c *Core) HostStates() []HostState {
+	states := make([]HostState, 0, len(c.hosts))
+	for _, h := range c.hosts {
+		s := HostState{Host: h.addr, Transport: h.key.transport, Connections: h.conns, Window: h.allowed(), Trouble: h.trouble}
+		if h.retryAt > c.ns {
+			s.RetryAt = c.fromNow(h.retryAt)
+		}
+		states = append(states, s)
+	}
+	return states
 }

@@ -78,7 +78,7 @@ func (h heap[T]) down(i int) bool {
 type alarm struct {
 	at    int64
 	owner interface{ alarmed(*Core) }
-	pos   int32 // -1 (or zero with no owner): not set
+	pos   int32
 	set   bool
 }
 

@@ -27,10 +27,7 @@ type world struct {
 	epoch Epoch
 	lanes int
 	hosts int
-	drain bool
 	dead  map[HostAddr]bool
-	last  map[DeliveryID]int // the last message of a connection, by order of arrival
-	exact bool               // order is to be checked: nothing was deferred or disturbed
 }
 
 type mail struct {
@@ -45,7 +42,7 @@ func newWorld(t *rapid.T) *world {
 	w := &world{
 		t: t, now: testStart, epoch: 1,
 		mails: map[spool.ID]*mail{}, jobs: map[DeliveryID]Job{}, waits: map[DeliveryID]bool{},
-		open: map[DeliveryID]bool{}, dead: map[HostAddr]bool{}, last: map[DeliveryID]int{},
+		open: map[DeliveryID]bool{}, dead: map[HostAddr]bool{},
 		lanes: rapid.IntRange(1, 6).Draw(t, "lanes"), hosts: rapid.IntRange(1, 3).Draw(t, "hosts"),
 	}
 	linger := rapid.SampledFrom([]time.Duration{0, time.Second}).Draw(t, "linger")
@@ -174,7 +171,7 @@ func (w *world) record(b spool.Batch) {
 // give hands out a job: nobody else may have any of its recipients.
 func (w *world) give(j Job) {
 	m := w.mails[j.Message]
-	if m == nil || m.done || m.frozen || len(j.Rcpts) == 0 || w.drain {
+	if m == nil || m.done || m.frozen || len(j.Rcpts) == 0 {
 		w.t.Fatalf("job %+v should not be", j)
 	}
 	for _, i := range j.Rcpts {
@@ -194,10 +191,6 @@ func (w *world) give(j Job) {
 			}
 		}
 	}
-	if prev, ok := w.last[j.Delivery]; ok && w.exact && prev > m.n {
-		w.t.Fatalf("message %d after %d on one connection", m.n, prev)
-	}
-	w.last[j.Delivery] = m.n
 	w.jobs[j.Delivery] = j
 }
 
@@ -233,7 +226,7 @@ func (w *world) check() {
 func (w *world) recount(perLane map[*lane]int) {
 	var want Gauges
 	items, behind := map[*lane]int{}, map[*lane]int{}
-	asked, deferredItems, rcpts := 0, 0, 0
+	askedItems, deferredItems, rcpts := 0, 0, 0
 	for _, m := range w.c.messages {
 		states := map[state]int{}
 		for i := range m.size() {
@@ -250,13 +243,13 @@ func (w *world) recount(perLane map[*lane]int) {
 				}
 			}
 		})
-		asked += states[asked_]
+		askedItems += states[asked]
 		deferredItems += states[deferred]
 		blocked := m.more == nil && m.item.state == ready && m.item.lane != nil && m.item.lane.blocked
 		switch {
 		case states[active] > 0:
 			want.Active++
-		case states[ready]+states[asked_] > 0 && !blocked:
+		case states[ready]+states[asked] > 0 && !blocked:
 			want.Ready++
 		case states[deferred] > 0 || blocked:
 			want.Deferred++
@@ -268,17 +261,15 @@ func (w *world) recount(perLane map[*lane]int) {
 	if got.Active != want.Active || got.Ready != want.Ready || got.Deferred != want.Deferred || got.Frozen != want.Frozen || got.Recipients != rcpts {
 		w.t.Fatalf("gauges %+v, recount %+v recipients %d", got, want, rcpts)
 	}
-	if asked != w.c.asked || deferredItems != len(w.c.deferred) {
-		w.t.Fatalf("asked %d/%d deferred %d/%d", asked, w.c.asked, deferredItems, len(w.c.deferred))
+	if askedItems != w.c.asked || deferredItems != len(w.c.deferred) {
+		w.t.Fatalf("asked %d/%d deferred %d/%d", askedItems, w.c.asked, deferredItems, len(w.c.deferred))
 	}
 	for _, l := range w.c.lanes {
-		if l.items != items[l] || l.conns != perLane[l] {
+		if l.line.ready < 0 || l.items != items[l] || l.conns != perLane[l] {
 			w.t.Fatalf("lane %s: items %d/%d connections %d/%d", l.key, l.items, items[l], l.conns, perLane[l])
 		}
 	}
 }
-
-const asked_ = asked
 
 // arrive puts a new message in.
 func (w *world) arrive(t *rapid.T) {
@@ -347,7 +338,9 @@ func (w *world) report(t *rapid.T) {
 		r.Host, r.Kind = HostBusy, "busy"
 		r.Outcomes = w.outcomes(j, func(i int) spool.State { return spool.State(i % 2) })[:len(j.Rcpts)/2]
 	default:
-		r.Outcomes = w.outcomes(j, func(i int) spool.State { return spool.State(rapid.SampledFrom([]int{0, 1, 1, 1, 1, 2}).Draw(t, "fate")) })
+		r.Outcomes = w.outcomes(j, func(i int) spool.State {
+			return spool.State(rapid.SampledFrom([]int{0, 1, 1, 1, 1, 2}).Draw(t, "fate"))
+		})
 	}
 	w.take(w.c.Finished(w.now, r), j.Delivery)
 }
@@ -462,6 +455,12 @@ func (w *world) describe(id spool.ID) string {
 	}
 	text := fmt.Sprintf("%+v", *m)
 	m.items(func(it *item) { text += fmt.Sprintf("\nitem %+v %v", *it, it.rcpts()) })
+	for _, l := range w.c.lanes {
+		text += fmt.Sprintf("\nitem lane %s ring %v waits %b blocked %v asking %v conns %d ready %d order %v confirmed %v ago", l.key, l.inRing, l.waits, l.blocked, l.asking, l.conns, l.line.ready, l.order, time.Duration(w.c.ns-l.confirmed))
+		for _, h := range l.hosts {
+			text += fmt.Sprintf("\nitem   host %v conns %d window %d probing %v retry in %v waiters %d alarm %v room %v", h.addr, h.conns, h.window, h.probing, time.Duration(h.retryAt-w.c.ns), len(h.waiters), h.alarm.set, h.room(w.c.ns))
+		}
+	}
 	return text + fmt.Sprintf("\nunrouted %d, asked %d, core %+v", w.c.unrouted.ready, w.c.asked, w.set)
 }
 

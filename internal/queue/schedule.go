@@ -77,7 +77,7 @@ func (c *Core) dispatch() {
 	}
 	c.askRoutes()
 	for c.ring.len() > 0 {
-		if c.full() && !c.reclaim() {
+		if c.full() && !c.reclaim() && c.full() {
 			return
 		}
 		if c.ring.len() == 0 {
@@ -143,7 +143,9 @@ func (c *Core) serve(l *lane) bool {
 	if h == nil {
 		return c.noRoom(l, it)
 	}
-	c.start(l, it, h)
+	if !c.full() {
+		c.start(l, it, h)
+	}
 	return l.line.ready > 0
 }
 

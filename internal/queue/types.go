@@ -192,6 +192,6 @@ type Summary struct {
 //	Lost(now, DeliveryID) []Action             the delivery is dead; what it last was given goes again (at its place); a message lost twice running is frozen
 //	Tick(now) []Action                         due messages, lingers that end, rates
 //	NextWake() time.Time                       when Tick wants to be called; zero: not until something happens
-//	Freeze/Thaw/Retry/Remove(now, ...)         an operator's hand
+//	Freeze/Thaw/Retry(now, id), Remove(now, id, by)         an operator's hand; an unknown id is no harm
 //	Drain(now) []Action                        no new jobs; every Finished is answered Hangup; waiting ones are hung up now
-//	Gauges() Gauges; Summary(id) ; Range(func(Summary) bool)
+//	Gauges() Gauges; Summary(id) (Summary, bool); Range(from, max, func(Summary) bool) (next uint64): in order of arrival, a slice at a time

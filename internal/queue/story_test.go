@@ -1,0 +1,295 @@
+package queue
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"mtad/spool"
+)
+
+var update = flag.Bool("update", false, "rewrite the stories in testdata")
+
+// TestStories tells the files in testdata to a core. A line is an event, the indented
+// lines below it are what the core then wants done.
+//
+//	set parallel 2 conns 5 batch 100 linger 1s rate 0 share 50 retry 15m limit 4d
+//	route x mx1 mx2                  mail for domain x goes to these; "route x" alone: routing fails for now
+//	at 10:00:00                      the time of the next events; "tick" tells the core
+//	arrive m1 a@x b@y                restore does the same before start
+//	finished d1 [busy|dead|again|untried] [closed] [r0=delivered|deferred|failed ...]
+//	lost d1; freeze, thaw, retry, remove, show m1; wake (to the next wake-up); drain; gauges
+func TestStories(t *testing.T) {
+	t.Parallel()
+	files, _ := filepath.Glob("testdata/*.txt")
+	if len(files) == 0 {
+		t.Fatal("no stories in testdata")
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := tell(t, string(text))
+			if *update {
+				os.WriteFile(file, []byte(got), 0o644)
+			} else if got != string(text) {
+				t.Errorf("%s went otherwise (-update accepts it):\n%s", file, got)
+			}
+		})
+	}
+}
+
+type story struct {
+	t      *testing.T
+	c      *Core
+	set    Settings
+	now    time.Time
+	routes map[string][]string
+	rcpts  map[string][]string
+	jobs   map[DeliveryID]Job
+	out    strings.Builder
+}
+
+func tell(t *testing.T, text string) string {
+	s := &story{
+		t: t, now: testStart, routes: map[string][]string{}, rcpts: map[string][]string{}, jobs: map[DeliveryID]Job{},
+		set: Settings{Epoch: 0, Limits: limits(20, 500, time.Second, 0), Rules: fixedRules{15 * time.Minute, 96 * time.Hour}},
+	}
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "  ") {
+			continue
+		}
+		s.out.WriteString(line)
+		if f := strings.Fields(line); len(f) > 0 && f[0] != "#" {
+			s.event(f[0], f[1:])
+		}
+	}
+	return s.out.String()
+}
+
+func (s *story) event(verb string, args []string) {
+	if s.c == nil && verb != "set" {
+		s.c = New(s.set)
+		if verb != "restore" {
+			s.c.Start(s.now)
+		}
+	}
+	switch verb {
+	case "set":
+		s.configure(args)
+	case "route":
+		s.routes[args[0]] = args[1:]
+	case "at":
+		clock, err := time.Parse("15:04:05", args[0])
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.now = testStart.Truncate(24 * time.Hour).Add(clock.Sub(clock.Truncate(24 * time.Hour)))
+	case "restore":
+		s.c.Restore(s.now, s.envelope(args))
+	case "start":
+		s.show(s.c.Start(s.now))
+	case "arrive":
+		s.show(s.c.Arrived(s.now, s.envelope(args)))
+	case "finished":
+		s.show(s.c.Finished(s.now, s.report(args)))
+	case "gauges":
+		g := s.c.Gauges()
+		fmt.Fprintf(&s.out, "  active %d ready %d deferred %d frozen %d recipients %d lanes %d\n", g.Active, g.Ready, g.Deferred, g.Frozen, g.Recipients, g.Lanes)
+	case "show":
+		sum, _ := s.c.Summary(storyID(args[0]))
+		fmt.Fprintf(&s.out, "  %s: %s\n", sum.State, sum.Why)
+	default:
+		s.show(s.command(verb, args))
+	}
+}
+
+func (s *story) command(verb string, args []string) []Action {
+	switch verb {
+	case "tick":
+		return s.c.Tick(s.now)
+	case "wake":
+		s.now = s.c.NextWake()
+		fmt.Fprintf(&s.out, "  it is %s\n", s.now.UTC().Format("15:04:05"))
+		return s.c.Tick(s.now)
+	case "drain":
+		return s.c.Drain(s.now)
+	case "lost":
+		return s.c.Lost(s.now, deliveryOf(args[0]))
+	case "freeze":
+		return s.c.Freeze(s.now, storyID(args[0]))
+	case "thaw":
+		return s.c.Thaw(s.now, storyID(args[0]))
+	case "retry":
+		return s.c.Retry(s.now, storyID(args[0]))
+	case "remove":
+		return s.c.Remove(s.now, storyID(args[0]), "alice")
+	}
+	s.t.Fatalf("no such event: %s", verb)
+	return nil
+}
+
+func (s *story) configure(args []string) {
+	lim := s.set.Limits("")
+	rules := s.set.Rules.(fixedRules)
+	for i := 0; i+1 < len(args); i += 2 {
+		n, _ := strconv.Atoi(args[i+1])
+		d, _ := time.ParseDuration(args[i+1])
+		switch args[i] {
+		case "parallel":
+			s.set.RemoteMaxParallel = n
+		case "conns":
+			lim.MaxConnections = n
+		case "batch":
+			lim.BatchMax = n
+		case "linger":
+			lim.Linger = d
+		case "rate":
+			lim.MaxRate = float64(n)
+		case "share":
+			s.set.Share = n
+		case "retry":
+			rules.every = d
+		case "limit":
+			rules.limit = d
+		}
+	}
+	s.set.Rules = rules
+	s.set.Limits = func(string) Limits { return lim }
+}
+
+func storyID(name string) (id spool.ID) {
+	copy(id[:], name)
+	return id
+}
+
+func name(id spool.ID) string { return strings.TrimRight(id.String(), "\x00") }
+
+func deliveryOf(name string) DeliveryID {
+	n, _ := strconv.Atoi(strings.TrimPrefix(name, "d"))
+	return DeliveryID(n)
+}
+
+func (s *story) envelope(args []string) *spool.Envelope {
+	s.rcpts[args[0]] = args[1:]
+	return envelope(storyID(args[0]), s.now, args[1:]...)
+}
+
+func (s *story) report(args []string) Report {
+	j := s.jobs[deliveryOf(args[0])]
+	r := Report{Delivery: deliveryOf(args[0]), Message: j.Message, Epoch: j.Epoch, Open: true}
+	for _, a := range args[1:] {
+		switch a {
+		case "dead":
+			r.Host, r.Kind, r.Error, r.Open = HostFailed, "connect", "Connection refused", false
+		case "busy":
+			r.Host, r.Kind, r.Error, r.Open = HostBusy, "busy", "421 too many", false
+		case "again":
+			r.Again, r.Open = true, false
+		case "untried":
+			r.Host, r.Open = HostUntried, false
+		case "closed":
+			r.Open = false
+		default:
+			r.Outcomes = append(r.Outcomes, s.outcome(j.Message, a))
+		}
+	}
+	return r
+}
+
+// outcome reads "r0=delivered".
+func (s *story) outcome(id spool.ID, text string) spool.Outcome {
+	rcpt, fate, _ := strings.Cut(strings.TrimPrefix(text, "r"), "=")
+	n, err := strconv.Atoi(rcpt)
+	if err != nil {
+		s.t.Fatalf("no outcome: %s", text)
+	}
+	o := spool.Outcome{ID: id, Rcpt: n, At: s.now}
+	switch fate {
+	case "delivered":
+		o.State = spool.Delivered
+	case "failed":
+		o.State = spool.Failed
+	case "deferred":
+		o.Attempts, o.FirstFail = 1, s.now
+	}
+	return o
+}
+
+// show prints actions, and answers Route from the table.
+func (s *story) show(actions []Action) {
+	var asks []Route
+	for _, a := range actions {
+		switch a := a.(type) {
+		case Route:
+			asks = append(asks, a)
+			continue
+		case StartDelivery:
+			s.give("start", a.Job)
+		case Next:
+			s.give("next", a.Job)
+		case Wait:
+			fmt.Fprintf(&s.out, "  wait d%d\n", a.Delivery)
+		case Hangup:
+			fmt.Fprintf(&s.out, "  hangup d%d\n", a.Delivery)
+		case Record:
+			for _, o := range a.Batch.Outcomes {
+				fmt.Fprintf(&s.out, "  record %s r%d %s %s\n", name(o.ID), o.Rcpt, stateNames[o.State], o.Error)
+			}
+			for _, f := range a.Batch.Freezes {
+				fmt.Fprintf(&s.out, "  record %s frozen %v\n", name(f.ID), f.Frozen)
+			}
+		case Completed:
+			fmt.Fprintf(&s.out, "  completed %s\n", name(a.Message))
+		case GaveUp:
+			fmt.Fprintf(&s.out, "  ** %s r%d %s\n", name(a.Message), a.Rcpt, a.Text)
+		case Deferred:
+			fmt.Fprintf(&s.out, "  == %s %v until %s %s\n", name(a.Message), a.Rcpts, a.Next.UTC().Format("15:04:05"), a.Text)
+		case Frozen:
+			fmt.Fprintf(&s.out, "  log %s %s\n", name(a.Message), a.Text)
+		}
+	}
+	for _, a := range asks {
+		s.answer(a)
+	}
+}
+
+var stateNames = [...]string{"pending", "delivered", "failed", "bounced", "discarded"}
+
+func (s *story) give(how string, j Job) {
+	s.jobs[j.Delivery] = j
+	last := ""
+	if j.LastHost {
+		last = " (last host)"
+	}
+	fmt.Fprintf(&s.out, "  %s d%d %s %v to %s%s\n", how, j.Delivery, name(j.Message), j.Rcpts, j.Host.Name, last)
+}
+
+func (s *story) answer(a Route) {
+	var dests []Destination
+	var faults []RouteFault
+	for _, i := range a.Rcpts {
+		domain := domainOf(s.rcpts[name(a.Message)][i])
+		d := Destination{Router: "r", Transport: "smtp", Lane: domain, Recipients: []int{i}}
+		for _, host := range s.routes[domain] {
+			n, _ := strconv.Atoi(strings.TrimPrefix(host, "mx"))
+			d.Hosts = append(d.Hosts, testHost(n))
+		}
+		if len(d.Hosts) == 0 {
+			faults = append(faults, RouteFault{Recipients: []int{i}, Text: "no answer from the DNS", Router: "r"})
+		} else if n := len(dests); n > 0 && dests[n-1].Lane == d.Lane {
+			dests[n-1].Recipients = append(dests[n-1].Recipients, i)
+		} else {
+			dests = append(dests, d)
+		}
+	}
+	s.show(s.c.Routed(s.now, a.Message, dests, faults))
+}
