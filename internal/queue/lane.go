@@ -23,7 +23,8 @@ type lane struct {
 	idle  []*delivery // those that linger
 
 	inRing  bool
-	asking  bool   // its first item is asking whether the route still holds
+	asking  bool   // whether the route still holds is to be asked before more is sent
+	asker   *item  // the item that does
 	waits   uint32 // slots of hosts in whose list of waiters it stands
 	blocked bool   // all hosts have a retry time to come
 	down    int64  // since when no host answered; 0: one did

@@ -387,7 +387,7 @@ func (w *world) operate(t *rapid.T) {
 }
 
 func (w *world) tick(t *rapid.T) {
-	w.now = w.now.Add(rapid.SampledFrom([]time.Duration{-time.Hour, 0, time.Millisecond, time.Second, 16 * time.Minute}).Draw(t, "passes"))
+	w.now = w.now.Add(rapid.SampledFrom([]time.Duration{-time.Hour, 0, time.Millisecond, time.Second, 16 * time.Minute, 70 * time.Minute}).Draw(t, "passes"))
 	w.take(w.c.Tick(w.now), 0)
 }
 

@@ -14,6 +14,7 @@ func (c *Core) askRoutes() {
 		l := c.stale[0]
 		c.stale = c.stale[1:]
 		if it := l.line.peek(l); it != nil {
+			l.asker = it
 			c.ask(it)
 		} else {
 			l.asking = false

@@ -14,7 +14,7 @@ func (c *Core) place(it *item, to state) {
 // move is the one place where an item changes state: it leaves the structure it was
 // in, enters that of its new state, and the gauges follow.
 func (c *Core) move(it *item, to state) {
-	from := it.state
+	from, lane := it.state, it.lane
 	switch from {
 	case ready:
 		c.leaveLine(it)
@@ -44,15 +44,15 @@ func (c *Core) move(it *item, to state) {
 	}
 	c.restate(it.msg)
 	if from == asked {
-		c.stopAsking(it.lane)
+		c.stopAsking(lane, it)
 	}
 }
 
 // stopAsking: the item that asked for its lane whether the route holds has its
 // answer, or is gone.
-func (c *Core) stopAsking(l *lane) {
-	if l != nil && l.asking {
-		l.asking = false
+func (c *Core) stopAsking(l *lane, it *item) {
+	if l != nil && l.asker == it {
+		l.asking, l.asker = false, nil
 		c.offer(l)
 	}
 }
@@ -101,7 +101,7 @@ func (c *Core) setLane(it *item, l *lane) {
 	if old != nil {
 		old.items--
 		if it.state == asked {
-			c.stopAsking(old)
+			c.stopAsking(old, it)
 		}
 		c.dropLane(old)
 	}
