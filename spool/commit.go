@@ -331,7 +331,7 @@ func (s *Spool) applyGroup(group []*commit, off int64) {
 }
 
 func isFull(err error) bool {
-	return errors.Is(err, ErrFull) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
+	return !errors.Is(err, ErrPoisoned) && (errors.Is(err, ErrFull) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT))
 }
 
 // full makes ErrFull of the system's words for it.

@@ -24,6 +24,7 @@ type recovery struct {
 	bodies      map[ID]int64 // files in body/
 	strays      []string
 	last        uint32 // the newest segment that has a header
+	tail        int64  // where its last frame begins, which may never have been synced; -1 for none
 	cut         int64  // where it ends
 }
 
@@ -270,7 +271,10 @@ func (r *recovery) endSegment(scan *scanner, n uint32, held, off int64, sealed b
 		}
 	}
 	if n == r.last {
-		r.cut = off
+		r.tail, r.cut = held, off
+		if sealed || !whole {
+			r.tail = -1
+		}
 	}
 	return nil
 }
@@ -365,7 +369,30 @@ func (r *recovery) syncTail() error {
 		r.s.index.grow(r.last, r.cut)
 		r.segments[r.last] = r.cut
 	}
+	if err := r.rewrite(f); err != nil {
+		return err
+	}
 	return errors.Join(f.Datasync(), r.s.fs.SyncDir(r.s.dir), r.s.fs.SyncDir(r.s.path(bodyFolder)))
+}
+
+// rewrite writes the last frame over itself. If its sync failed before, the
+// kernel may hold it in memory, take it for written and never write it.
+func (r *recovery) rewrite(f File) error {
+	if r.tail < 0 {
+		return nil
+	}
+	buf := make([]byte, min(1<<20, r.cut-r.tail))
+	for at := r.tail; at < r.cut; {
+		p := buf[:min(int64(len(buf)), r.cut-at)]
+		if n, err := f.ReadAt(p, at); n < len(p) {
+			return errors.Join(io.ErrUnexpectedEOF, err)
+		}
+		if _, err := f.WriteAt([][]byte{p}, at); err != nil {
+			return err
+		}
+		at += int64(len(p))
+	}
+	return nil
 }
 
 // begin starts a new segment: what is on disk is read and never written again.

@@ -20,6 +20,7 @@ type keeper struct {
 	quit chan struct{}
 	done chan struct{}
 	once sync.Once
+	mu   sync.Mutex // held while maintain works
 
 	active         atomic.Uint32 // the segment that grows; all before it is in the index
 	checkpoint     atomic.Uint32 // the newest checkpoint, 0 for none
@@ -68,6 +69,8 @@ func (s *Spool) keepUp() {
 
 // maintain does all that is due. What fails is tried again at the next occasion.
 func (s *Spool) maintain() {
+	s.keeper.mu.Lock()
+	defer s.keeper.mu.Unlock()
 	s.restoreReserve()
 	if s.Poisoned() {
 		return
@@ -159,7 +162,9 @@ func (s *Spool) moveStragglers() {
 		if err != nil {
 			return
 		}
-		ids = ids[n:]
+		if ids = ids[n:]; len(ids) == 0 {
+			return
+		}
 		select {
 		case <-s.keeper.quit:
 			return
