@@ -96,10 +96,10 @@ func (c *chunks) read(size int64) error {
 // pieces reads size bytes, and hands them on as they come.
 func (m *message) pieces(size int64, take func([]byte)) error {
 	m.s.beginBody()
-	scratch := scratchPool.Get().(*[laterBlock]byte)
+	scratch := scratchPool.Get().(*[scratchSize]byte)
 	defer scratchPool.Put(scratch)
 	for size > 0 {
-		n, err := m.s.readBody(scratch[:min(size, laterBlock)])
+		n, err := m.s.readBody(scratch[:min(size, scratchSize)])
 		if err != nil {
 			return err
 		}

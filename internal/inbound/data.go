@@ -7,6 +7,7 @@ func data(s *session, _ []byte) smtp.Reply {
 	countCommand(byName["DATA"], goAhead.Code)
 	s.answer(goAhead)
 	m := s.newMessage()
+	defer m.discard() // does nothing to one that was committed
 	var scan smtp.DotScanner
 	if err := m.readDots(&scan); err != nil {
 		return m.cut(err)
@@ -18,7 +19,7 @@ func data(s *session, _ []byte) smtp.Reply {
 // draft, and the bytes stay as they came: dots and all.
 func (m *message) readDots(scan *smtp.DotScanner) error {
 	m.s.beginBody()
-	var scratch *[laterBlock]byte
+	var scratch *[scratchSize]byte
 	defer func() {
 		if scratch != nil {
 			scratchPool.Put(scratch)
@@ -28,11 +29,11 @@ func (m *message) readDots(scan *smtp.DotScanner) error {
 		var space []byte
 		if m.refused() {
 			if scratch == nil {
-				scratch = scratchPool.Get().(*[laterBlock]byte)
+				scratch = scratchPool.Get().(*[scratchSize]byte)
 			}
 			space = scratch[:]
 		} else {
-			space = m.draft.Space(m.block())
+			space = m.draft.Space(minRead)
 		}
 		held := copy(space, ".\r"[:scan.Held()])
 		n, err := m.s.readBody(space[held:])

@@ -187,9 +187,10 @@ hosts  = ["127.0.0.1:2626"]
 	return cfg
 }
 
-// bench is a server under test and what stands around it.
+// rig is a server under test and what stands around it.
 type rig struct {
 	t     testing.TB
+	dir   string // of the spool
 	srv   *Server
 	store *sickStore
 	log   *testLog
@@ -202,12 +203,13 @@ type rig struct {
 func newRig(t testing.TB, extra string) *rig {
 	t.Helper()
 	cfg := ourConfig(t, extra)
-	sp, err := spool.Open(filepath.Join(t.TempDir(), "spool.d"), spool.Options{})
+	dir := filepath.Join(t.TempDir(), "spool.d")
+	sp, err := spool.Open(dir, spool.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { sp.Close() })
-	r := &rig{t: t, store: &sickStore{Spool: sp}, log: &testLog{}}
+	r := &rig{t: t, dir: dir, store: &sickStore{Spool: sp}, log: &testLog{}}
 	r.srv = NewServer(Deps{
 		Config: func() *config.Config { return cfg }, Spool: r.store, Log: r.log, Version: "1.0",
 		Arrived: func(env *spool.Envelope) {
@@ -259,7 +261,7 @@ func (r *rig) stored() (envs []*spool.Envelope, texts []string) {
 	return envs, texts
 }
 
-// received cuts off the field that we put on top.
+// bodyOf cuts off the field that we put on top.
 func bodyOf(t testing.TB, text string) string {
 	t.Helper()
 	i := strings.Index(text, " +0000\r\n")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -86,6 +87,54 @@ func TestManyPipelinedRecipients(t *testing.T) {
 	envs, _ := r.stored()
 	if len(envs) != 1 || len(envs[0].Recipients) != 1000 {
 		t.Error("not one message with 1000 recipients")
+	}
+}
+
+// CM-08: who is named again and again gets one copy.
+func TestRecipientsNamedTwice(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "")
+	w := r.open()
+	w.say("MAIL FROM:<a@x.example>")
+	for range 3 {
+		for i := range 40 {
+			w.say(fmt.Sprintf("RCPT TO:<u%d@y.example>", i))
+		}
+	}
+	w.say("DATA")
+	w.say("a: b", ".")
+	if envs, _ := r.stored(); len(envs) != 1 || len(envs[0].Recipients) != 40 {
+		t.Errorf("%d messages", len(envs))
+	}
+}
+
+// BD-07: a large message that is given up on its way leaves no file.
+func TestAbandonedMessagesLeaveNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "")
+	text := "a: b\r\n\r\n" + strings.Repeat(strings.Repeat("x", 98)+"\r\n", 10000)
+	chunk := "MAIL FROM:<a@x.example>\r\nRCPT TO:<b@y.example>\r\n" + fmt.Sprintf("BDAT %d\r\n", len(text)) + text
+	for name, c := range map[string]struct{ first, then string }{
+		"DATA cut off":       {group, text},
+		"BDAT cut off":       {"", chunk[:len(chunk)-1]},
+		"RSET behind a BDAT": {chunk, "RSET\r\n"},
+		"QUIT behind a BDAT": {chunk, "QUIT\r\n"},
+		"end behind a BDAT":  {chunk, ""},
+	} {
+		w := r.open()
+		w.send([]byte(c.first))
+		w.send([]byte(c.then))
+		if name != "RSET behind a BDAT" {
+			w.end()
+		}
+		left, err := filepath.Glob(filepath.Join(r.dir, "body", "*"))
+		if len(left) > 0 || err != nil {
+			t.Errorf("%s: left %v, %v", name, left, err)
+		}
+		w.end()
+	}
+	if len(r.arrived) > 0 {
+		t.Errorf("%d messages", len(r.arrived))
 	}
 }
 
@@ -222,6 +271,7 @@ func TestSpeaksBeforeBanner(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	go func() { r.srv.Serve(sock, Listener{}); sock.Close() }()
+	client.SetReadDeadline(time.Now().Add(10 * time.Second))
 	if got := readAll(client); got != "554 SMTP synchronization error\r\n" {
 		t.Errorf("got %q", got)
 	}
@@ -350,10 +400,11 @@ func TestDrain(t *testing.T) {
 	timed(t, "", func(t *testing.T, r *rig, c net.Conn) {
 		read(c)
 		synctest.Wait()
+		began := time.Now()
 		r.drain = true
 		r.srv.Drain()
-		if got := readAll(c); got != "421 mx.ours.test shutting down, please try later\r\n" {
-			t.Errorf("got %q", got)
+		if got := readAll(c); got != "421 mx.ours.test shutting down, please try later\r\n" || time.Since(began) != 0 {
+			t.Errorf("got %q after %v", got, time.Since(began))
 		}
 	})
 	timed(t, "", func(t *testing.T, r *rig, c net.Conn) {

@@ -27,22 +27,14 @@ func (s *session) newMessage() *message {
 	return &message{s: s, draft: s.srv.deps.Spool.NewDraft()}
 }
 
-// Blocks that are asked of the draft: small messages are small, and large ones
-// come in few reads.
-const (
-	firstBlock = 16 << 10
-	laterBlock = 64 << 10
-)
+// minRead is the least room for a read that is asked of the draft: what is left
+// of its present chunk is used first, whatever the pieces that a client sends.
+const minRead = 1 << 10
 
-var scratchPool = sync.Pool{New: func() any { return new([laterBlock]byte) }}
+// scratchSize is the room for a read that goes into no draft.
+const scratchSize = 64 << 10
 
-// block is the size of the next read.
-func (m *message) block() int {
-	if m.draft.Len() < firstBlock {
-		return firstBlock
-	}
-	return laterBlock
-}
+var scratchPool = sync.Pool{New: func() any { return new([scratchSize]byte) }}
 
 // refuse gives a message up; the first reason stands.
 func (m *message) refuse(r smtp.Reply, reason *metrics.Counter) {
@@ -152,10 +144,10 @@ func (s *session) logReceived(env *spool.Envelope) {
 	})
 }
 
-// cut ends a session whose message was cut off: it never existed.
+// cut ends a session whose message was cut off: it never existed. Its draft is
+// given back by who began it.
 func (m *message) cut(err error) smtp.Reply {
 	s := m.s
-	m.discard()
 	if isTimeout(err) {
 		rejectedDataTimeout.Inc()
 		s.lost(mainlog.StageData, true)

@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
 )
 
@@ -149,16 +150,15 @@ func (t *Text) inspect(p []byte) {
 	t.EightBit = t.EightBit || hasEightBit(p)
 }
 
+// hasEightBit looks at eight bytes at a time: it goes over every byte of every
+// message.
 func hasEightBit(p []byte) bool {
-	for len(p) >= 32 { // the compiler makes four loads and one test of it
-		var all byte
-		for _, c := range p[:32] {
-			all |= c
-		}
-		if all >= 0x80 {
+	const high = 0x8080808080808080
+	le := binary.LittleEndian
+	for ; len(p) >= 32; p = p[32:] {
+		if (le.Uint64(p)|le.Uint64(p[8:])|le.Uint64(p[16:])|le.Uint64(p[24:]))&high != 0 {
 			return true
 		}
-		p = p[32:]
 	}
 	for _, c := range p {
 		if c >= 0x80 {
