@@ -19,8 +19,7 @@ type Child struct {
 	err  error // of Wait, once done is closed
 }
 
-// startChild starts a program with its output in the file out. The program
-// dies with us, also when we are killed.
+// startChild starts a program with its output in the file out.
 func startChild(out string, cmd *exec.Cmd) (*Child, error) {
 	f, err := os.Create(out)
 	if err != nil {

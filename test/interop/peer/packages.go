@@ -18,19 +18,17 @@ import (
 //go:embed packages.txt
 var pins string
 
-// pinned returns the version of a package in packages.txt, and all libraries there.
+// pinned returns the version of a package in packages.txt, "" if it is not
+// there, and the names of all libraries there.
 func pinned(name string) (version string, libs []string) {
 	for line := range strings.Lines(pins) {
 		f := strings.Fields(line)
-		switch {
-		case len(f) == 3 && f[0] == "lib":
-			libs = append(libs, f[1])
+		if len(f) == 3 && f[0] == "lib" {
 			f = f[1:]
-			fallthrough
-		case len(f) == 2 && f[0] == name:
-			if f[0] == name {
-				version = f[1]
-			}
+			libs = append(libs, f[0])
+		}
+		if len(f) == 2 && f[0] == name {
+			version = f[1]
 		}
 	}
 	return version, libs

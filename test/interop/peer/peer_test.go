@@ -39,9 +39,7 @@ func TestPostfixRunsFromItsPackage(t *testing.T) {
 	if u, err := postfix.Usage(); err != nil || u.CPU == 0 {
 		t.Errorf("usage %+v, %v", u, err)
 	}
-	if err := postfix.Stop(10 * time.Second); err != nil {
-		t.Logf("end of Postfix: %v", err)
-	}
+	postfix.Stop(10 * time.Second) // exit status 1 is its way to end on SIGTERM
 	if left, _ := os.ReadDir(filepath.Join(dir, "postfix/spool/active")); len(left) > 0 {
 		t.Errorf("%d messages left in the queue", len(left))
 	}

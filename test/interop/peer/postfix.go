@@ -40,8 +40,8 @@ func PostfixTool(name string, args ...string) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// SMTPSink starts smtp-sink listening at addr with so many connections waiting
-// at most, and waits until it does. The sinks's folder holds its output.
+// SMTPSink starts smtp-sink at addr and waits until it listens. What it prints
+// goes to a file in dir.
 func SMTPSink(dir, addr string, args ...string) (*Child, error) {
 	cmd, err := PostfixTool("smtp-sink", append(args, addr, "1000")...)
 	if err != nil {
