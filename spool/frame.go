@@ -126,6 +126,7 @@ func sealPiece(p []byte, bodyLen int) {
 type piece struct {
 	records []byte
 	bodyOff int64 // in the file
+	bodyLen int
 	ok      bool
 }
 
@@ -143,8 +144,9 @@ func splitPieces(meta []byte, bodyOff int64) (pieces []piece) {
 		records := meta[pieceSize : pieceSize+n]
 		crc := checksum(checksum(0, meta[:8]), records)
 		ok := crc == binary.LittleEndian.Uint32(meta[8:])
-		pieces = append(pieces, piece{records: records, bodyOff: bodyOff, ok: ok})
-		bodyOff += int64(binary.LittleEndian.Uint32(meta[4:]))
+		bodyLen := int(binary.LittleEndian.Uint32(meta[4:]))
+		pieces = append(pieces, piece{records: records, bodyOff: bodyOff, bodyLen: bodyLen, ok: ok})
+		bodyOff += int64(bodyLen)
 		meta = meta[pieceSize+n:]
 	}
 	return pieces
@@ -197,6 +199,34 @@ func (s *scanner) frame(off int64) (fr frame, ok bool, err error) {
 	fr = frame{frameHeader: h}
 	fr.pieces = splitPieces(meta[:h.metaLen], off+headerSize+int64(h.metaLen))
 	return fr, true, nil
+}
+
+// salvage finds the pieces of a frame that fills from..to and whose header is
+// damaged: each has its length and CRC, and with their bodies they end at to.
+func (s *scanner) salvage(from, to int64) ([]piece, error) {
+	if to-from < headerSize+pieceSize || to-from > 2*maxFrame {
+		return nil, nil
+	}
+	b := make([]byte, to-from-headerSize)
+	if n, err := s.f.ReadAt(b, from+headerSize); n < len(b) {
+		return nil, err
+	}
+	meta, bodies := 0, 0
+	for len(b)-meta >= pieceSize && meta+bodies < len(b) {
+		n := pieceSize + int(binary.LittleEndian.Uint32(b[meta:]))
+		if n > len(b)-meta {
+			return nil, nil
+		}
+		p := splitPieces(b[meta:meta+n], 0)
+		if len(p) != 1 || !p[0].ok {
+			return nil, nil
+		}
+		meta, bodies = meta+n, bodies+p[0].bodyLen
+	}
+	if meta == 0 || meta+bodies != len(b) {
+		return nil, nil
+	}
+	return splitPieces(b[:meta], from+headerSize+int64(meta)), nil
 }
 
 // read gives the n bytes at off, or as many as there are.

@@ -240,7 +240,9 @@ func (r *recovery) readSegment(n uint32) error {
 		if next < 0 {
 			break
 		}
-		r.damage(n, off, next)
+		if err := r.salvage(scan, n, off, next); err != nil {
+			return err
+		}
 		off = next
 	}
 	return r.endSegment(scan, n, held, off, sealed)
@@ -262,7 +264,9 @@ func (r *recovery) endSegment(scan *scanner, n uint32, held, off int64, sealed b
 			"the last write to segment %d of the spool was not finished; its %d bytes were taken away, a copy is in %s/", n, off-held, brokenFolder)})
 		off = held
 	case sealed && off < scan.size:
-		r.damage(n, off, scan.size)
+		if err := r.salvage(scan, n, off, scan.size); err != nil {
+			return err
+		}
 		off = scan.size
 	}
 	if whole {
@@ -299,6 +303,28 @@ func (r *recovery) applyAt(scan *scanner, n uint32, off int64) error {
 	if damaged {
 		r.damage(n, off, fr.end())
 	}
+	return nil
+}
+
+// salvage reads what stands between two sound places where no frame header is:
+// the pieces behind a damaged header, if they are sound and fill the place.
+func (r *recovery) salvage(scan *scanner, n uint32, from, to int64) error {
+	pieces, err := scan.salvage(from, to)
+	if err != nil {
+		return err
+	}
+	for _, p := range pieces {
+		if _, err := r.s.index.apply(p.records, n, p.bodyOff); err != nil {
+			pieces = nil
+			break
+		}
+	}
+	if pieces == nil {
+		r.damage(n, from, to)
+		return nil
+	}
+	r.s.later(Event{Kind: "recovered", Text: fmt.Sprintf(
+		"segment %d of the spool has a damaged header at byte %d; what it led to is sound and was read", n, from)})
 	return nil
 }
 
