@@ -41,9 +41,10 @@ var floors = map[string]int{
 	"internal/config/gen":    8, // a program: makes the manual
 	"internal/config/manual": 4,
 	"spool/spooltest":        4, // for tests only
-	"bench":                  8, // programs that run mtad from outside
-	"test/crash":             8,
-	"test/interop":           8,
+	"bench":                  9, // programs that run mtad from outside
+	"test/crash":             9,
+	"test/interop":           9,
+	"test/interop/peer":      7, // fetches and runs other people's programs
 	".":                      9,
 }
 

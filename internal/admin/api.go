@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
 	"strconv"
 	"time"
 
@@ -31,10 +30,10 @@ type StatusReply struct {
 	HostsRemembered int            `json:"hosts_remembered"`
 }
 
-// QueuePage answers GET /api/v1/queue. Next is what after= takes for the next page, "" at the end.
+// QueuePage answers GET /api/v1/queue. Next is what from= takes for the next page, 0 at the end.
 type QueuePage struct {
 	Messages []QueuedMessage `json:"messages"`
-	Next     string          `json:"next,omitempty"`
+	Next     uint64          `json:"next,omitempty"`
 }
 
 // QueuedMessage is one message.
@@ -103,17 +102,6 @@ func failed(w http.ResponseWriter, err error) {
 	}
 }
 
-var idForm = regexp.MustCompile(`^[0-9A-Za-z]{6}-[0-9A-Za-z]{6}-[0-9A-Za-z]{2}$`)
-
-// parseID takes nothing but a message id (LP-04).
-func parseID(s string) (id spool.ID, err error) {
-	if !idForm.MatchString(s) {
-		return id, fmt.Errorf("%.40q is not a message id (16 characters, 6-6-2)", s)
-	}
-	copy(id[:], s)
-	return id, nil
-}
-
 // Page sizes of GET /api/v1/queue.
 const (
 	defaultPage = 100
@@ -121,11 +109,11 @@ const (
 )
 
 func (s *Server) list(w http.ResponseWriter, r *http.Request) {
-	var after spool.ID
+	var from uint64
 	var err error
-	if a := r.URL.Query().Get("after"); a != "" {
-		if after, err = parseID(a); err != nil {
-			fail(w, http.StatusBadRequest, "after: "+err.Error())
+	if f := r.URL.Query().Get("from"); f != "" {
+		if from, err = strconv.ParseUint(f, 10, 64); err != nil {
+			fail(w, http.StatusBadRequest, "from must be what next was")
 			return
 		}
 	}
@@ -138,23 +126,20 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := asking(r)
 	defer cancel()
-	messages, err := s.opt.Daemon.List(ctx, after, max)
+	messages, next, err := s.opt.Daemon.List(ctx, from, max)
 	if err != nil {
 		failed(w, err)
 		return
 	}
-	page := QueuePage{Messages: make([]QueuedMessage, 0, len(messages))}
+	page := QueuePage{Messages: make([]QueuedMessage, 0, len(messages)), Next: next}
 	for _, m := range messages {
 		page.Messages = append(page.Messages, view(m))
-	}
-	if len(messages) == max {
-		page.Next = messages[max-1].Envelope.ID.String()
 	}
 	reply(w, http.StatusOK, page)
 }
 
 func (s *Server) show(w http.ResponseWriter, r *http.Request) {
-	id, err := parseID(r.PathValue("id"))
+	id, err := spool.ParseID(r.PathValue("id"))
 	if err != nil {
 		fail(w, http.StatusBadRequest, err.Error())
 		return
@@ -220,7 +205,7 @@ func readSelector(body io.Reader) ([]spool.ID, error) {
 	ids := make([]spool.ID, len(sel.IDs))
 	for i, text := range sel.IDs {
 		var err error
-		if ids[i], err = parseID(text); err != nil {
+		if ids[i], err = spool.ParseID(text); err != nil {
 			return nil, fmt.Errorf("ids: %w", err)
 		}
 	}

@@ -34,12 +34,12 @@ func TestClientAndServer(t *testing.T) {
 	_, web, log := serve(t, d, testToken)
 	c, ctx := client(t, web, testToken), context.Background()
 
-	first, err := c.List(ctx, "", 2)
-	if err != nil || len(first.Messages) != 2 || first.Next != "1vNDqi-0000Gy-2A" {
+	first, err := c.List(ctx, 0, 2)
+	if err != nil || len(first.Messages) != 2 || first.Next != 2 {
 		t.Fatalf("first page: %+v %v", first, err)
 	}
 	last, err := c.List(ctx, first.Next, 2)
-	if err != nil || len(last.Messages) != 1 || last.Next != "" {
+	if err != nil || len(last.Messages) != 1 || last.Next != 0 {
 		t.Fatalf("last page: %+v %v", last, err)
 	}
 	m, err := c.Show(ctx, "1vNDqi-0000Gx-2A")
@@ -105,7 +105,7 @@ func TestClientSaysWhatIsWrong(t *testing.T) {
 
 	for _, test := range []struct{ got, want string }{
 		{said(nobody.Status(ctx)), "no daemon answers at http://" + address + ": dial tcp " + address + ": connect: connection refused; is mtad serve running?"},
-		{said(client(t, web, strings.Repeat("x", 32)).List(ctx, "", 1)), "does not take the token"},
+		{said(client(t, web, strings.Repeat("x", 32)).List(ctx, 0, 1)), "does not take the token"},
 		{said(client(t, web, testToken).Show(ctx, "1vNDqi-0000GQ-2A")), "no such message"},
 		{said(client(t, web, testToken).Show(ctx, "../../etc/passwd")), "is not a message id"},
 		{said(NewClient(config.Admin{})), "no [admin] address"},
@@ -143,7 +143,7 @@ func TestFaultyRequests(t *testing.T) {
 			t.Errorf("GET %s: %d, want 400", path, code)
 		}
 	}
-	for _, query := range []string{"max=0", "max=1001", "max=x", "after=../..", "after=1vNDqi-0000Gx"} {
+	for _, query := range []string{"max=0", "max=1001", "max=x", "from=../..", "from=-1"} {
 		if code, _ := ask(t, web, "GET", "/api/v1/queue?"+query, "", bearer...); code != 400 {
 			t.Errorf("%s: %d, want 400", query, code)
 		}

@@ -56,12 +56,9 @@ func (c *Client) Status(ctx context.Context) (v StatusReply, err error) {
 	return v, err
 }
 
-// List returns a page of the queue, from behind the message named; "" is the beginning.
-func (c *Client) List(ctx context.Context, after string, max int) (v QueuePage, err error) {
-	query := url.Values{"max": {strconv.Itoa(max)}}
-	if after != "" {
-		query.Set("after", after)
-	}
+// List returns a page of the queue: from 0, then from the Next of the page before.
+func (c *Client) List(ctx context.Context, from uint64, max int) (v QueuePage, err error) {
+	query := url.Values{"max": {strconv.Itoa(max)}, "from": {strconv.FormatUint(from, 10)}}
 	err = c.ask(ctx, "GET", "/api/v1/queue?"+query.Encode(), nil, &v)
 	return v, err
 }

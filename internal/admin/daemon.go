@@ -19,9 +19,10 @@ import (
 type Daemon interface {
 	// Status counts what is there. It is asked at every scrape.
 	Status(ctx context.Context) (Status, error)
-	// List returns at most max messages that come after the one named, in the
-	// order of their ids; the zero ID is the beginning.
-	List(ctx context.Context, after spool.ID, max int) ([]Message, error)
+	// List returns at most max messages in order of arrival, from a cursor on (0:
+	// the oldest), and the cursor of what follows, 0 at the end. What arrives or
+	// ends between two calls is seen or not.
+	List(ctx context.Context, from uint64, max int) (page []Message, next uint64, err error)
 	// Show returns one message, or spool.ErrUnknown.
 	Show(ctx context.Context, id spool.ID) (Message, error)
 	// Hosts returns what is known of hosts that are spoken to.

@@ -62,13 +62,12 @@ func (d *fakeDaemon) Status(ctx context.Context) (Status, error) {
 		Connections: map[string]int{"smtp": 5}}, SpoolBytes: 4096, HostsRemembered: 6}, nil
 }
 
-func (d *fakeDaemon) List(ctx context.Context, after spool.ID, max int) (page []Message, err error) {
-	for _, m := range d.messages {
-		if m.Envelope.ID.String() > after.String() && len(page) < max {
-			page = append(page, m)
-		}
+func (d *fakeDaemon) List(ctx context.Context, from uint64, max int) (page []Message, next uint64, err error) {
+	all := d.messages[min(int(from), len(d.messages)):]
+	if len(all) > max {
+		return all[:max], from + uint64(max), d.err
 	}
-	return page, nil
+	return all, 0, d.err
 }
 
 func (d *fakeDaemon) Show(ctx context.Context, id spool.ID) (Message, error) {

@@ -95,3 +95,15 @@ func (l *Log) droppedLine(b []byte, count uint64) []byte {
 	l.lines.Put(n)
 	return b
 }
+
+// AcceptFailed says that a connection could not be taken: most often the
+// process has no file descriptors left.
+func (l *Log) AcceptFailed(listener string, err error) {
+	n := l.beginFlood(floodPanic, "accept_failed", ID{})
+	if n == nil {
+		return
+	}
+	n.text(" cannot accept a connection on ", "listener", listener)
+	n.text(": ", "error", err.Error())
+	n.end(toPanic)
+}

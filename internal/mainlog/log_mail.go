@@ -87,6 +87,18 @@ func (l *Log) HostFailed(h HostFailure) {
 	n.end(toMain)
 }
 
+// InDoubt says that a session was cut off between the final dot and its answer:
+// the next hop may have the message, and will be sent it again.
+func (l *Log) InDoubt(id ID, h Host, why string) {
+	n := l.begin("in_doubt", id)
+	if n == nil {
+		return
+	}
+	n.host(" H=", h)
+	n.text(": possibly delivered, will be tried again: ", "error", why)
+	n.end(toMain)
+}
+
 // Completed says that nothing of a message remains.
 func (l *Log) Completed(id ID) { l.about(id, "completed", " Completed", "", "") }
 

@@ -1,0 +1,284 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"mtad/internal/mainlog"
+	"mtad/internal/outbound"
+	"mtad/internal/queue"
+	"mtad/spool"
+)
+
+// attempt is the blocking part of a delivery: one job, from the spool to the
+// next hop and back. It is run by one goroutine; its results are read by the
+// actor (or, after that one's death, by the supervisor) once done is closed.
+type attempt struct {
+	// Set at birth.
+	h      *Daemon
+	job    queue.Job
+	ctx    context.Context
+	cancel context.CancelFunc // ends the attempt: its socket closes
+	done   chan struct{}
+
+	// Owned by the goroutine until done is closed, then by the actor.
+	conn     *outbound.Conn // nil: to be dialled; afterwards nil where it cannot carry another message
+	report   queue.Report
+	returned bool // report is whole; false after a panic
+
+	// Owned by the actor; read by the supervisor after its death.
+	reported bool
+
+	// Owned by the goroutine.
+	env   *spool.Envelope
+	began time.Time
+}
+
+// take gives the connection away, once.
+func (a *attempt) take() *outbound.Conn {
+	conn := a.conn
+	a.conn = nil
+	return conn
+}
+
+// run is the goroutine.
+func (a *attempt) run() {
+	defer close(a.done)
+	a.report = queue.Report{Delivery: a.job.Delivery, Epoch: a.job.Epoch, Message: a.job.Message}
+	a.began = time.Now()
+	a.deliver()
+	a.h.spool.Forget(a.job.Message)
+	if a.conn != nil && !a.conn.Usable() {
+		a.take().Abort()
+	}
+	a.report.Open = a.conn != nil
+	a.returned = true
+}
+
+// deliver takes the message from the spool, gets a connection and sends it.
+func (a *attempt) deliver() {
+	msg, ok := a.open()
+	if !ok {
+		return
+	}
+	defer msg.Body.Release()
+	settings := a.h.transport(a.job.Transport)
+	if a.conn == nil {
+		conn, fault := outbound.Dial(a.ctx, target(a.job.Host), settings)
+		if fault != nil {
+			a.hostFailed(fault, msg.Rcpts)
+			return
+		}
+		conn.Lane = a.job.Lane
+		a.conn = conn
+	} else {
+		countHandoff("clear")
+		a.conn.HandedOn = true
+	}
+	a.transact(settings, msg)
+}
+
+// open reads envelope and body. What is gone or done already (an operator's
+// hand, a queue that died) is reported as it stands in the spool.
+func (a *attempt) open() (*outbound.Message, bool) {
+	a.report.Host = queue.HostUntried
+	env, err := a.h.spool.Envelope(a.job.Message)
+	if err != nil {
+		a.gone()
+		return nil, false
+	}
+	a.env = env
+	var rcpts []int
+	for _, i := range a.job.Rcpts {
+		if env.Recipients[i].State == spool.Pending {
+			rcpts = append(rcpts, i)
+		} else {
+			a.report.Outcomes = append(a.report.Outcomes, settled(env, i))
+		}
+	}
+	if len(rcpts) == 0 {
+		return nil, false
+	}
+	body, err := a.h.spool.Body(a.job.Message)
+	if err != nil {
+		a.unreadable(err, rcpts)
+		return nil, false
+	}
+	return &outbound.Message{Envelope: env, Rcpts: rcpts, Body: body}, true
+}
+
+// gone reports a message that the spool no longer has.
+func (a *attempt) gone() {
+	for _, i := range a.job.Rcpts {
+		a.report.Outcomes = append(a.report.Outcomes, spool.Outcome{ID: a.job.Message, Rcpt: i, State: spool.Discarded})
+	}
+}
+
+// settled is the outcome that a recipient has already.
+func settled(env *spool.Envelope, i int) spool.Outcome {
+	r := &env.Recipients[i]
+	return spool.Outcome{ID: env.ID, Rcpt: i, State: r.State, Attempts: r.Attempts, FirstFail: r.FirstFail, At: r.LastTry, Error: r.LastError}
+}
+
+// unreadable handles a message whose bytes cannot be had. One that is damaged has
+// been set aside by the spool and is out of the schedule; one that cannot be
+// read at present waits.
+func (a *attempt) unreadable(err error, rcpts []int) {
+	if errors.Is(err, spool.ErrBroken) || errors.Is(err, spool.ErrUnknown) {
+		a.h.log.Damaged(a.job.Message, err.Error())
+		a.gone()
+		return
+	}
+	a.decide(outbound.Fates(&outbound.Fault{
+		Scope: outbound.ScopeMessage, Kind: "spool", Text: "cannot read the message from the spool: " + err.Error(),
+	}, rcpts))
+}
+
+// decide records fates after which nothing else of the message is under way.
+func (a *attempt) decide(fates []outbound.Fate) {
+	if err := a.record(fates); err != nil {
+		a.h.log.Panic("cannot record what became of "+a.job.Message.String()+": "+err.Error(), nil)
+	}
+}
+
+// transact sends the message on the connection at hand.
+func (a *attempt) transact(settings *outbound.Settings, msg *outbound.Message) {
+	res := outbound.Deliver(a.ctx, a.conn, settings, msg, a.record)
+	if res.Again {
+		a.report.Again = true
+		if res.Fault.InDoubt {
+			a.h.log.InDoubt(a.job.Message, a.host(), res.Fault.Text)
+		}
+		return
+	}
+	a.report.Host = queue.HostOK
+	if f := res.Fault; f != nil && (f.Scope == outbound.ScopeHost || f.Busy) {
+		a.blame(f)
+		if !a.job.LastHost && f.Scope == outbound.ScopeHost {
+			a.leave(f)
+			return
+		}
+	}
+	a.decide(res.Fates)
+}
+
+// hostFailed handles a host that could not be had at all: the next one is the
+// queue's to choose; with none left it is the message's deferral.
+func (a *attempt) hostFailed(f *outbound.Fault, rcpts []int) {
+	if a.ctx.Err() != nil { // we hung up ourselves: nobody's failure
+		a.report.Again = true
+		return
+	}
+	a.blame(f)
+	if !a.job.LastHost {
+		a.leave(f)
+		return
+	}
+	a.decide(outbound.Fates(f, rcpts))
+}
+
+// blame puts a fault into the report.
+func (a *attempt) blame(f *outbound.Fault) {
+	a.report.Host = queue.HostFailed
+	if f.Busy {
+		a.report.Host = queue.HostBusy
+	}
+	a.report.Kind, a.report.Error = f.Kind, f.Text
+}
+
+// record makes fates durable, then tells log and metrics: first the spool, so
+// that what the log says is true after a crash too.
+func (a *attempt) record(fates []outbound.Fate) error {
+	if len(fates) == 0 {
+		return nil
+	}
+	now := time.Now()
+	outcomes := make([]spool.Outcome, len(fates))
+	for i := range fates {
+		outcomes[i] = a.outcome(&fates[i], now)
+	}
+	a.h.reached("attempt: answered")
+	err := a.commit(&spool.Batch{Outcomes: outcomes})
+	a.h.reached("attempt: recorded")
+	a.report.Outcomes = append(a.report.Outcomes, outcomes...)
+	a.tell(fates)
+	return err
+}
+
+// commit waits out a full disk: the far side has answered, and that must not be
+// forgotten. Deliveries so pause by themselves until there is space.
+func (a *attempt) commit(b *spool.Batch) error {
+	for {
+		err := a.h.spool.Commit(b)
+		if !errors.Is(err, spool.ErrFull) {
+			return err
+		}
+		select {
+		case <-a.ctx.Done():
+			return err
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}
+
+// outcome is the recipient's new state.
+func (a *attempt) outcome(f *outbound.Fate, now time.Time) spool.Outcome {
+	r := &a.env.Recipients[f.Rcpt]
+	o := spool.Outcome{ID: a.env.ID, Rcpt: f.Rcpt, Attempts: r.Attempts, FirstFail: r.FirstFail, At: now, Error: f.Error}
+	switch f.Kind {
+	case outbound.Delivered:
+		o.State = spool.Delivered
+	case outbound.Failed:
+		o.State = spool.Failed
+	default:
+		o.State = spool.Pending
+		o.Attempts++
+		if o.FirstFail.IsZero() {
+			o.FirstFail = now
+		}
+		if a.report.Kind == "" {
+			a.report.Kind = f.ErrNo
+		}
+	}
+	return o
+}
+
+// tell writes the log lines of one transaction and counts it.
+func (a *attempt) tell(fates []outbound.Fate) {
+	first, worst := true, outbound.Delivered
+	for i := range fates {
+		f := &fates[i]
+		worst = max(worst, f.Kind)
+		address := a.env.Recipients[f.Rcpt].Address
+		switch f.Kind {
+		case outbound.Delivered:
+			a.h.log.Delivered(mainlog.Delivery{
+				ID: a.env.ID, First: first, Address: address, Router: a.job.Router, Transport: a.job.Transport,
+				Host: a.host(), HandedOn: a.conn.HandedOn, Reply: f.Reply,
+			})
+			first = false
+			countDelivered(time.Since(a.env.Received))
+		case outbound.Failed:
+			a.h.log.Failed(mainlog.Failure{ID: a.env.ID, Address: address, Router: a.job.Router, Transport: a.job.Transport, Text: f.Error})
+		default:
+			a.h.log.Deferred(mainlog.Deferral{ID: a.env.ID, Address: address, Router: a.job.Router, Transport: a.job.Transport, Code: f.Code, Text: f.Error})
+		}
+	}
+	countAttempt(a.job.Transport, worst, time.Since(a.began))
+}
+
+// host is the job's host as the log names it.
+func (a *attempt) host() mainlog.Host {
+	return mainlog.Host{Name: a.job.Host.Name, IP: a.job.Host.Addr.Addr().String()}
+}
+
+// leave logs that this host is left for the next one.
+func (a *attempt) leave(f *outbound.Fault) {
+	a.h.log.HostFailed(mainlog.HostFailure{ID: a.job.Message, Host: a.host(), Text: f.Text})
+}
+
+// target translates the queue's word for a host to outbound's.
+func target(h queue.HostAddr) outbound.Target {
+	return outbound.Target{Name: h.Name, Addr: h.Addr.String(), IP: h.Addr.Addr().String()}
+}

@@ -1,0 +1,244 @@
+package actors
+
+import (
+	"strings"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"mtad/internal/mainlog"
+	"mtad/internal/queue"
+	"mtad/spool"
+)
+
+// queueActor carries out what internal/queue decides. Its Receive touches no
+// disk and no network: what it needs came with the message.
+type queueActor struct {
+	h          *Daemon
+	epoch      queue.Epoch
+	supervisor *actor.PID
+	self       *actor.PID
+
+	core  *queue.Core                     // nil until inFlight
+	asked map[queue.DeliveryID]*actor.PID // who waits for an answer or for work
+	timer *time.Timer
+	armed time.Time
+	inbox []routed // answers of routing that needed no waiting
+
+	// Routes that wait for a look-up under way for the same domains: one look-up
+	// serves all, and they keep their order.
+	asking map[string][]queue.Route
+}
+
+func newQueueActor(h *Daemon, epoch queue.Epoch, supervisor *actor.PID) *queueActor {
+	return &queueActor{h: h, epoch: epoch, supervisor: supervisor,
+		asked: make(map[queue.DeliveryID]*actor.PID), asking: make(map[string][]queue.Route)}
+}
+
+func (q *queueActor) Receive(ctx actor.Context) {
+	defer q.h.watchdog("queue")
+	now := time.Now()
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		q.self = ctx.Self()
+	case *inFlight:
+		q.begin(now, m)
+	case *arrived:
+		q.handle(m.env.ID)
+		q.apply(q.core.Arrived(now, m.env), m.env)
+	case *routed:
+		q.handle(m.id)
+		q.routed(now, m)
+	case *finished:
+		q.handle(m.report.Message)
+		q.asked[m.report.Delivery] = ctx.Sender()
+		q.apply(q.core.Finished(now, m.report), nil)
+	case *lost:
+		q.lost(now, m)
+	case *wake:
+		q.armed = time.Time{}
+		q.apply(q.core.Tick(now), nil)
+	case *inspect:
+		q.apply(m.f(q.core), nil)
+		close(m.done)
+	case *drain, *pause:
+		q.apply(q.core.Drain(now), nil)
+	case *actor.Stopping:
+		q.disarm()
+	}
+	q.h.handled.Store(nil)
+}
+
+// handle notes which message is in hand, for the supervisor to find after a panic.
+func (q *queueActor) handle(id spool.ID) { q.h.handled.Store(&id) }
+
+// begin reads the spool's memory and starts scheduling.
+func (q *queueActor) begin(now time.Time, m *inFlight) {
+	q.core = queue.New(q.h.queueSettings(q.epoch))
+	q.h.spool.Range(func(env *spool.Envelope) bool {
+		if env.ID == m.suspect {
+			env.Frozen = true
+		}
+		q.core.Restore(now, env)
+		return true
+	})
+	if !m.suspect.IsZero() {
+		q.h.log.Frozen(m.suspect, "the queue failed twice while handling it")
+		q.commit(spool.Batch{Freezes: []spool.Freeze{{ID: m.suspect, Frozen: true}}})
+	}
+	q.core.InFlight(now, m.jobs)
+	q.apply(q.core.Start(now), nil)
+	q.h.started()
+}
+
+// lost takes a dead delivery's last words, then takes back what it held.
+func (q *queueActor) lost(now time.Time, m *lost) {
+	delete(q.asked, m.delivery)
+	if m.report != nil {
+		q.handle(m.report.Message)
+		q.apply(q.core.Finished(now, *m.report), nil)
+	}
+	q.apply(q.core.Lost(now, m.delivery), nil)
+}
+
+// apply does what the core wants, in order. env is the envelope of the message
+// just arrived, at hand for its routing.
+func (q *queueActor) apply(actions []queue.Action, env *spool.Envelope) {
+	for {
+		for _, a := range actions {
+			q.do(a, env)
+		}
+		if len(q.inbox) == 0 {
+			break
+		}
+		r := q.inbox[0]
+		q.inbox = q.inbox[1:]
+		actions = q.core.Routed(time.Now(), r.id, r.dests, r.faults)
+	}
+	q.inbox = q.inbox[:0]
+	q.arm(q.core.NextWake())
+}
+
+func (q *queueActor) do(a queue.Action, env *spool.Envelope) {
+	switch a := a.(type) {
+	case queue.Route:
+		q.route(a, env)
+	case queue.StartDelivery:
+		q.send(q.supervisor, &startDelivery{job: a.Job})
+	case queue.Next:
+		q.answer(a.Job.Delivery, &next{job: a.Job}, true)
+	case queue.Wait:
+		q.answer(a.Delivery, &wait{}, false)
+	case queue.Hangup:
+		q.answer(a.Delivery, &hangup{}, true)
+	case queue.Record:
+		q.commit(a.Batch)
+	default:
+		q.tell(a)
+	}
+}
+
+// tell does the actions that are only log lines.
+func (q *queueActor) tell(a queue.Action) {
+	log := q.h.log
+	switch a := a.(type) {
+	case queue.Completed:
+		log.Completed(a.Message)
+	case queue.GaveUp:
+		log.Failed(mainlog.Failure{ID: a.Message, Address: q.h.address(a.Message, a.Rcpt), Router: a.Router, Text: a.Text})
+	case queue.Deferred:
+		for _, i := range a.Rcpts {
+			log.Deferred(mainlog.Deferral{ID: a.Message, Address: q.h.address(a.Message, i), Router: a.Router, Text: a.Text, Next: a.Next})
+		}
+	case queue.Frozen:
+		log.Frozen(a.Message, a.Text)
+	}
+}
+
+// answer tells a delivery what becomes of its connection. over: it is out of our books then.
+func (q *queueActor) answer(id queue.DeliveryID, m any, over bool) {
+	pid := q.asked[id]
+	if over {
+		delete(q.asked, id)
+	}
+	if pid != nil {
+		q.send(pid, m)
+	}
+}
+
+func (q *queueActor) send(pid *actor.PID, m any) { q.h.root.Send(pid, m) }
+
+// route answers from what is known where it can, and asks in a goroutine where a
+// host name has to be looked up. The core bounds how many are asked at once.
+func (q *queueActor) route(a queue.Route, env *spool.Envelope) {
+	if env == nil || env.ID != a.Message {
+		var err error
+		if env, err = q.h.spool.Envelope(a.Message); err != nil {
+			q.inbox = append(q.inbox, routed{id: a.Message, faults: []queue.RouteFault{{Recipients: a.Rcpts, Text: err.Error()}}})
+			return
+		}
+	}
+	if len(q.asking) > 0 {
+		if behind, ok := q.asking[domains(env, a.Rcpts)]; ok {
+			q.asking[domains(env, a.Rcpts)] = append(behind, a)
+			return
+		}
+	}
+	if r, ok := q.h.routeNow(env, a.Rcpts); ok {
+		q.inbox = append(q.inbox, r)
+		return
+	}
+	key := domains(env, a.Rcpts)
+	q.asking[key] = nil
+	q.h.routeLater(q.self, key, env, a.Rcpts)
+}
+
+// routed takes in the answer of a look-up, and with it serves those behind it.
+func (q *queueActor) routed(now time.Time, m *routed) {
+	behind := q.asking[m.key]
+	delete(q.asking, m.key)
+	q.apply(q.core.Routed(now, m.id, m.dests, m.faults), nil)
+	for _, a := range behind {
+		q.route(a, nil)
+	}
+	q.apply(nil, nil)
+}
+
+// domains is what the route of these recipients depends on.
+func domains(env *spool.Envelope, rcpts []int) string {
+	key := ""
+	for _, i := range rcpts {
+		address := env.Recipients[i].Address
+		domain := address[strings.LastIndexByte(address, '@')+1:]
+		if !strings.HasSuffix(key, domain+" ") {
+			key += domain + " "
+		}
+	}
+	return key
+}
+
+// commit makes a decision of the schedule durable, outside.
+func (q *queueActor) commit(b spool.Batch) {
+	go func() {
+		if err := q.h.spool.Commit(&b); err != nil {
+			q.h.log.Panic("cannot record a decision of the queue: "+err.Error(), nil)
+		}
+	}()
+}
+
+// arm sets the timer for the core's next due time.
+func (q *queueActor) arm(at time.Time) {
+	if at.IsZero() || (!q.armed.IsZero() && !at.Before(q.armed)) {
+		return
+	}
+	q.disarm()
+	q.armed = at
+	self := q.self
+	q.timer = time.AfterFunc(time.Until(at), func() { q.h.root.Send(self, &wake{}) })
+}
+
+func (q *queueActor) disarm() {
+	if q.timer != nil {
+		q.timer.Stop()
+	}
+}

@@ -1,0 +1,114 @@
+package actors
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"mtad/internal/config"
+	"mtad/internal/outbound"
+	"mtad/internal/queue"
+	"mtad/internal/route"
+	"mtad/spool"
+)
+
+// What stands here translates between packages of one floor, which do not know
+// each other: the configuration's words to outbound's and the queue's, route's
+// answers to the queue's.
+
+// transportSettings is what each transport asks of a session.
+func transportSettings(cfg *config.Config) map[string]*outbound.Settings {
+	all := make(map[string]*outbound.Settings, len(cfg.Transports))
+	for name, t := range cfg.Transports {
+		all[name] = &outbound.Settings{
+			Transport:      name,
+			LMTP:           t.Protocol == "lmtp",
+			Helo:           t.HeloData,
+			Interface:      t.Interface,
+			MaxRcpt:        t.MaxRcpt,
+			ConnectTimeout: t.ConnectTimeout,
+			CommandTimeout: t.CommandTimeout,
+			DataTimeout:    t.DataTimeout,
+			FinalTimeout:   t.FinalTimeout,
+		}
+		if t.HeloData == "" {
+			all[name].Helo = cfg.PrimaryHostname
+		}
+	}
+	return all
+}
+
+func (d *Daemon) transport(name string) *outbound.Settings { return d.settings[name] }
+
+func (d *Daemon) queueSettings(epoch queue.Epoch) queue.Settings {
+	return queue.Settings{
+		Epoch:             epoch,
+		RemoteMaxParallel: d.cfg.RemoteMaxParallel,
+		Limits:            d.limits,
+		Rules:             d.retry,
+		Address:           d.address,
+	}
+}
+
+func (d *Daemon) limits(transport string) queue.Limits {
+	t := d.cfg.Transports[transport]
+	if t == nil {
+		return queue.Limits{MaxConnections: 1, BatchMax: 1}
+	}
+	return queue.Limits{MaxConnections: t.MaxConnections, BatchMax: t.BatchMax, Linger: t.ConnectionLinger, MaxRate: t.MaxMessageRate}
+}
+
+// routeTimeout bounds the look-ups of one message's routing.
+const routeTimeout = time.Minute
+
+// routeNow routes from what is known already; ok is false where a name has to be looked up.
+func (d *Daemon) routeNow(env *spool.Envelope, rcpts []int) (routed, bool) {
+	dests, faults, ok := d.router.Known(env, rcpts)
+	if !ok {
+		return routed{}, false
+	}
+	return answer(env.ID, dests, faults), true
+}
+
+// routeLater routes with look-ups, in a goroutine of its own, and tells the queue.
+// A panic in it is a fault of routing: tried again at the retry time.
+func (d *Daemon) routeLater(to *actor.PID, key string, env *spool.Envelope, rcpts []int) {
+	go func() {
+		r := routed{id: env.ID, faults: []queue.RouteFault{{Recipients: rcpts, Text: "routing failed by a fault of mtad: see the panic log"}}}
+		defer func() {
+			if fault := recover(); fault != nil {
+				d.panicked("routing", fault)
+			}
+			r.key = key
+			d.root.Send(to, &r)
+		}()
+		ctx, cancel := context.WithTimeout(context.Background(), routeTimeout)
+		defer cancel()
+		dests, faults := d.router.Route(ctx, env, rcpts)
+		r = answer(env.ID, dests, faults)
+	}()
+}
+
+func answer(id spool.ID, dests []route.Destination, faults []route.Fault) routed {
+	r := routed{id: id}
+	for i := range dests {
+		t := &dests[i]
+		hosts := make([]queue.HostAddr, len(t.Hosts))
+		for j, h := range t.Hosts {
+			hosts[j] = queue.HostAddr(h)
+		}
+		r.dests = append(r.dests, queue.Destination{Router: t.Router, Transport: t.Transport, Lane: t.Lane, Hosts: hosts, Recipients: t.Recipients})
+	}
+	for _, f := range faults {
+		r.faults = append(r.faults, queue.RouteFault(f))
+	}
+	return r
+}
+
+// lookupHost asks the system for a host's addresses.
+func lookupHost(ctx context.Context, host string) ([]netip.Addr, error) {
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"mtad/actors"
+	"mtad/internal/admin"
+	"mtad/internal/config"
+	"mtad/internal/mainlog"
+	"mtad/internal/queue"
+	"mtad/spool"
+)
+
+// adminServer answers on the admin address; it is what the API sees of the
+// daemon (admin.Daemon). Without an address it only waits.
+type adminServer struct {
+	daemon *actors.Daemon
+	spool  *spool.Spool
+	log    *mainlog.Log
+	http   *admin.Server // nil without an address
+
+	drainOnce sync.Once
+	drain     chan struct{} // closed by POST drain
+}
+
+// serveAdmin starts to answer on l, nil for none.
+func serveAdmin(cfg *config.Config, l net.Listener, d *actors.Daemon, sp *spool.Spool, log *mainlog.Log) (*adminServer, error) {
+	s := &adminServer{daemon: d, spool: sp, log: log, drain: make(chan struct{})}
+	if l == nil {
+		return s, nil
+	}
+	token := ""
+	if cfg.Admin.TokenFile != "" {
+		var err error
+		if token, err = admin.EnsureToken(cfg.Admin.TokenFile); err != nil {
+			return nil, err
+		}
+	}
+	s.http = admin.New(admin.Options{
+		Address: cfg.Admin.Address, Hostname: cfg.PrimaryHostname, Token: token, Version: version, Daemon: s, Log: log,
+	})
+	go s.http.Serve(l)
+	return s, nil
+}
+
+func (s *adminServer) Close() {
+	if s.http != nil {
+		s.http.Close()
+	}
+}
+
+// Status counts what is there.
+func (s *adminServer) Status(ctx context.Context) (admin.Status, error) {
+	var st admin.Status
+	err := s.daemon.Inspect(ctx, func(c *queue.Core) []queue.Action {
+		st.Queue = c.Gauges()
+		return nil
+	})
+	st.SpoolBytes = s.spool.Stats().DiskBytes
+	return st, err
+}
+
+// List returns a page of the queue. The schedule is held for one page only.
+func (s *adminServer) List(ctx context.Context, from uint64, max int) ([]admin.Message, uint64, error) {
+	page, next := make([]queue.Summary, 0, max), uint64(0)
+	err := s.daemon.Inspect(ctx, func(c *queue.Core) []queue.Action {
+		next = c.Range(from, max, func(sum queue.Summary) bool {
+			page = append(page, sum)
+			return true
+		})
+		return nil
+	})
+	messages := make([]admin.Message, 0, len(page))
+	for _, sum := range page {
+		if env, err := s.spool.Envelope(sum.Message); err == nil {
+			messages = append(messages, admin.Message{Envelope: env, Summary: sum})
+		}
+	}
+	return messages, next, err
+}
+
+// Show returns one message.
+func (s *adminServer) Show(ctx context.Context, id spool.ID) (admin.Message, error) {
+	env, err := s.spool.Envelope(id)
+	if err != nil {
+		return admin.Message{}, err
+	}
+	m := admin.Message{Envelope: env}
+	err = s.daemon.Inspect(ctx, func(c *queue.Core) []queue.Action {
+		m.Summary, _ = c.Summary(id)
+		return nil
+	})
+	return m, err
+}
+
+// Hosts returns what the schedule knows of hosts.
+func (s *adminServer) Hosts(ctx context.Context) ([]admin.Host, error) {
+	var hosts []admin.Host
+	err := s.daemon.Inspect(ctx, func(c *queue.Core) []queue.Action {
+		for _, h := range c.HostStates() {
+			hosts = append(hosts, hostView(h))
+		}
+		return nil
+	})
+	return hosts, err
+}
+
+func hostView(h queue.HostState) admin.Host {
+	v := admin.Host{Name: h.Host.Name, Address: h.Host.Addr.String(), Connections: h.Connections, Window: h.Window, Error: h.Trouble}
+	if !h.RetryAt.IsZero() {
+		v.RetryAt = h.RetryAt.Format(time.RFC3339)
+	}
+	return v
+}
+
+// Act does one thing to each of these messages.
+func (s *adminServer) Act(ctx context.Context, verb admin.Verb, ids []spool.ID, who string) (admin.Result, error) {
+	r := admin.Result{Failed: map[string]string{}}
+	for _, id := range ids {
+		if _, err := s.spool.Envelope(id); err != nil {
+			r.Failed[id.String()] = err.Error()
+			continue
+		}
+		if err := s.act(ctx, verb, id, who); err != nil {
+			return r, err
+		}
+		s.tell(verb, id, who)
+		r.Done++
+	}
+	return r, nil
+}
+
+// act does one thing to one message.
+func (s *adminServer) act(ctx context.Context, verb admin.Verb, id spool.ID, who string) error {
+	return s.daemon.Inspect(ctx, func(c *queue.Core) []queue.Action {
+		switch now := time.Now(); verb {
+		case admin.Retry:
+			return c.Retry(now, id)
+		case admin.Freeze:
+			return c.Freeze(now, id)
+		case admin.Thaw:
+			return c.Thaw(now, id)
+		default:
+			return c.Remove(now, id, who)
+		}
+	})
+}
+
+// tell writes the log line that belongs to the message.
+func (s *adminServer) tell(verb admin.Verb, id spool.ID, who string) {
+	switch verb {
+	case admin.Retry:
+		s.log.Retried(id, who)
+	case admin.Freeze:
+		s.log.Frozen(id, "by "+who)
+	case admin.Thaw:
+		s.log.Thawed(id, who)
+	case admin.Remove:
+		s.log.Removed(id, who)
+	}
+}
+
+// Drain begins what TERM begins.
+func (s *adminServer) Drain(string) { s.drainOnce.Do(func() { close(s.drain) }) }
+
+// Reload does what HUP does.
+func (s *adminServer) Reload(string) (string, error) {
+	err := s.log.Reopen()
+	admin.ObserveReload(err)
+	return "log files opened anew; the configuration is read at start only", err
+}
+
+// Ready reports whether new mail is accepted, or why not.
+func (s *adminServer) Ready() (bool, string) {
+	switch {
+	case s.daemon.Draining():
+		return false, "draining"
+	case s.spool.Poisoned():
+		return false, "a sync of the spool failed; restart mtad when the disk is sound"
+	case s.spool.Full():
+		return false, "the spool has less free space than check_spool_space or check_spool_inodes"
+	}
+	select {
+	case <-s.daemon.Running():
+		return true, ""
+	default:
+		return false, "reading the spool"
+	}
+}

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"mtad/actors"
+	"mtad/internal/admin"
+	"mtad/internal/config"
+	"mtad/internal/mainlog"
+	"mtad/spool"
+)
+
+// runServe runs the daemon: start in order, wait, stop in reverse.
+func runServe(args []string, stdout, stderr io.Writer) int {
+	fs := flags("serve", "[-config FILE]", stderr)
+	file := configFlag(fs)
+	if status, done := parse(fs, args, stdout); done {
+		return status
+	}
+	if fs.NArg() > 0 {
+		fmt.Fprintf(stderr, "mtad serve: unexpected argument %q\n", fs.Arg(0))
+		return exitUsage
+	}
+	cfg, status := load(*file, stderr)
+	if status != exitOK {
+		return status
+	}
+	if err := serve(cfg, stderr); err != nil {
+		fmt.Fprintln(stderr, "mtad: "+err.Error())
+		return exitFailed
+	}
+	return exitOK
+}
+
+// serve returns when the daemon has drained.
+func serve(cfg *config.Config, stderr io.Writer) error {
+	harden()
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+
+	bound, err := bind(cfg)
+	if err != nil {
+		return err
+	}
+	defer closeAll(bound)
+	var adminSocket net.Listener
+	if cfg.Admin.Address != "" {
+		if adminSocket, err = listen(cfg.Admin.Address); err != nil {
+			return fmt.Errorf("[admin] %w", err)
+		}
+		defer adminSocket.Close()
+	}
+	if err := dropPrivileges(cfg); err != nil {
+		return err
+	}
+
+	log, err := mainlog.Open(mainlog.Options{Path: cfg.LogFilePath, Format: cfg.LogFormat})
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+
+	events := make(chan spool.Event, 16)
+	sp, err := openSpool(cfg, log, events)
+	if err != nil {
+		return err
+	}
+	defer sp.Close()
+
+	d := actors.Start(actors.Options{Config: cfg, Spool: sp, Log: log, Listeners: bound, Version: version, Fatal: func(reason any) {
+		log.Panic(fmt.Sprintf("the supervisor failed: %v; mtad ends, what it acknowledged is in the spool", reason), nil)
+		log.Close()
+		os.Exit(exitFailed)
+	}})
+	go watchSpool(events, d)
+
+	web, err := serveAdmin(cfg, adminSocket, d, sp, log)
+	if err != nil {
+		return err
+	}
+	defer web.Close()
+
+	sayStarted(cfg, log, stderr, bound)
+	notify("READY=1")
+	return untilDrained(cfg, d, log, signals, web)
+}
+
+// untilDrained waits for signals and carries them out.
+func untilDrained(cfg *config.Config, d *actors.Daemon, log *mainlog.Log, signals <-chan os.Signal, web *adminServer) error {
+	for {
+		select {
+		case s := <-signals:
+			if s == syscall.SIGHUP {
+				reopen(log)
+				continue
+			}
+			log.Stopping(s.String())
+		case <-web.drain:
+			log.Stopping("mtad drain")
+		}
+		break
+	}
+	notify("STOPPING=1")
+	ctx, cancel := context.WithTimeout(context.Background(), cfg.DrainTimeout)
+	defer cancel()
+	go func() {
+		for s := range signals {
+			if s != syscall.SIGHUP {
+				log.Stopped("second signal: not waiting for what is in hand")
+				log.Close()
+				os.Exit(exitOK) // safe as kill -9: what was acknowledged is in the spool
+			}
+		}
+	}()
+	if err := d.Drain(ctx); err != nil {
+		log.Stopped(err.Error())
+	} else {
+		log.Stopped("drained")
+	}
+	return nil
+}
+
+func reopen(log *mainlog.Log) {
+	if err := log.Reopen(); err != nil {
+		log.Panic("cannot open the log files anew, writing to the old ones: "+err.Error(), nil)
+	}
+}
+
+// bind opens every [[listen]], or takes it from the service manager.
+func bind(cfg *config.Config) ([]actors.Bound, error) {
+	given, err := inherited()
+	if err != nil {
+		return nil, err
+	}
+	var bound []actors.Bound
+	for _, l := range cfg.Listen {
+		sock, ok := given[l.Address]
+		if !ok {
+			if sock, err = listen(l.Address); err != nil {
+				closeAll(bound)
+				return nil, err
+			}
+		}
+		bound = append(bound, actors.Bound{Listener: sock, Listen: l})
+	}
+	return bound, nil
+}
+
+func closeAll(bound []actors.Bound) {
+	for _, b := range bound {
+		b.Close()
+	}
+}
+
+// listen binds an address, or says what to do about it.
+func listen(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("cannot listen on %s: something else does already (another mtad? `ss -ltnp` shows it)", address)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("cannot listen on %s: not allowed; ports below 1024 need root, CAP_NET_BIND_SERVICE or socket activation", address)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("cannot listen on %s: no interface of this machine has that address", address)
+	case err != nil:
+		return nil, fmt.Errorf("cannot listen on %s: %w", address, err)
+	}
+	return l, nil
+}
+
+// openSpool opens the spool and lets it report to the panic log.
+func openSpool(cfg *config.Config, log *mainlog.Log, events chan<- spool.Event) (*spool.Spool, error) {
+	sp, err := spool.Open(cfg.SpoolDirectory, spool.Options{
+		MinFreeBytes:  cfg.CheckSpoolSpace,
+		MinFreeInodes: cfg.CheckSpoolInodes,
+		Observe:       admin.ObserveCommit,
+		Report: func(e spool.Event) {
+			log.Panic("spool: "+e.Text, nil)
+			select {
+			case events <- e:
+			default: // a flood of broken records: the log has them all
+			}
+		},
+	})
+	switch {
+	case errors.Is(err, spool.ErrLocked):
+		return nil, fmt.Errorf("cannot open spool %s: another mtad is using it (one daemon a spool)", cfg.SpoolDirectory)
+	case err != nil:
+		return nil, fmt.Errorf("cannot open spool %s: %w", cfg.SpoolDirectory, err)
+	}
+	return sp, nil
+}
+
+// watchSpool stops deliveries when a sync has failed: no outcome can be recorded
+// any more.
+func watchSpool(events <-chan spool.Event, d *actors.Daemon) {
+	for e := range events {
+		if e.Kind == "poisoned" {
+			d.Pause()
+		}
+	}
+}
+
+func sayStarted(cfg *config.Config, log *mainlog.Log, stderr io.Writer, bound []actors.Bound) {
+	for _, w := range cfg.Warnings {
+		log.Warning(w)
+	}
+	var where []string
+	for _, b := range bound {
+		where = append(where, b.Addr().String())
+	}
+	log.Started(version, os.Getpid(), where)
+	fmt.Fprintf(stderr, "mtad %s: listening on %v, spool %s, log %s\n", version, where, cfg.SpoolDirectory, cfg.LogFilePath)
+}
