@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"mtad/spool"
@@ -106,10 +108,10 @@ func TestBitFlips(t *testing.T) {
 // examine opens a damaged spool. What it reports may be lost or, if it is the
 // record of an outcome, come again; all else must be as it was.
 func examine(dir string, bodies map[spool.ID]string, dead map[spool.ID]bool) (found string, err error) {
-	reports := 0
+	var reports atomic.Int64 // the keeper reports too
 	s, err := spool.Open(dir, spool.Options{SegmentSize: 8192, LargeBody: 4000, Report: func(e spool.Event) {
 		if e.Kind == "broken" {
-			reports++
+			reports.Add(1)
 		}
 	}})
 	if errors.Is(err, spool.ErrVersion) {
@@ -147,13 +149,13 @@ func examine(dir string, bodies map[spool.ID]string, dead map[spool.ID]bool) (fo
 		return "", err
 	}
 	lost := len(bodies) - there
-	if lost > 1 && reports == 0 || lost > 0 && reports == 0 {
+	if lost > 0 && reports.Load() == 0 {
 		return "", fmt.Errorf("%d messages lost without a word", lost)
 	}
 	if lost > 1 {
 		return "", fmt.Errorf("one flip cost %d messages", lost)
 	}
-	return fmt.Sprintf("lost %d reported %d", lost, min(reports, 1)), nil
+	return fmt.Sprintf("lost %d reported %d", lost, min(reports.Load(), 1)), nil
 }
 
 // THREATS DU-18.
@@ -218,10 +220,13 @@ func TestStrayFiles(t *testing.T) {
 	os.Symlink(secret, dir+"/seg-0000000997")               // a link
 	os.Symlink(secret, dir+"/checkpoint-0000000997")        // another
 	os.WriteFile(dir+"/body/../body/x", []byte("x"), 0o600) // not a body's name
+	var mu sync.Mutex
 	var stray []string
 	s, err := spool.Open(dir, spool.Options{Report: func(e spool.Event) {
 		if e.Kind == "stray" {
+			mu.Lock()
 			stray = append(stray, e.Text)
+			mu.Unlock()
 		}
 	}})
 	if err != nil {

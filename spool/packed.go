@@ -122,16 +122,15 @@ func unpackEnvelope(packed string) (e *Envelope, f *fileBody, err error) {
 		case tagEnvID:
 			e.EnvID = v
 		case tagFlags:
-			if v == "" {
-				return false
+			if v != "" {
+				e.Ret, e.EightBit, e.Frozen = Ret(v[0]&flagRet), v[0]&flagEightBit != 0, v[0]&flagFrozen != 0
 			}
-			e.Ret, e.EightBit, e.Frozen = Ret(v[0]&flagRet), v[0]&flagEightBit != 0, v[0]&flagFrozen != 0
 		case tagSize:
 			e.Size = readInt([]byte(v))
 		case tagWireSize:
 			e.WireSize = readInt([]byte(v))
 		case tagClientAddr:
-			return e.ClientAddr.UnmarshalBinary([]byte(v)) == nil
+			_ = e.ClientAddr.UnmarshalBinary([]byte(v)) // stays zero if it is none
 		case tagClientName:
 			e.ClientName = v
 		case tagHelo:

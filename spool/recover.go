@@ -357,6 +357,9 @@ func (s *scanner) verify(off int64) (bool, error) {
 			if err != nil {
 				return false, nil
 			}
+			if int64(rec.place.n) > s.size-at {
+				return false, nil
+			}
 			body := make([]byte, rec.place.n)
 			if n, err := s.f.ReadAt(body, at); n < len(body) {
 				return false, ignoreEOF(err)
