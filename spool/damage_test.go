@@ -4,23 +4,29 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"mtad/spool"
+	"mtad/spool/spooltest"
 )
 
-// specimen is a spool on disk with a checkpoint, several segments, small and
-// large messages, closed in order.
-func specimen(t *testing.T) (dir string, bodies map[spool.ID]string, dead map[spool.ID]bool) {
-	dir = filepath.Join(t.TempDir(), "s")
+// damageOptions make a few dozen messages fill several segments.
+func damageOptions(fs spool.FS) spool.Options {
+	return spool.Options{FS: fs, SegmentSize: 8192, LargeBody: 4000}
+}
+
+// specimen is a spool with a checkpoint, several segments, small and large
+// messages, closed in order. Some of its messages are dead.
+func specimen(t *testing.T, dir string, fs spool.FS) (bodies map[spool.ID]string, dead map[spool.ID]bool) {
 	bodies, dead = map[spool.ID]string{}, map[spool.ID]bool{}
-	s, err := spool.Open(dir, spool.Options{SegmentSize: 8192, LargeBody: 4000})
+	s, err := spool.Open(dir, damageOptions(fs))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,67 +59,46 @@ func specimen(t *testing.T) (dir string, bodies map[spool.ID]string, dead map[sp
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return dir, bodies, dead
-}
-
-func copyTree(t *testing.T, from, to string) {
-	t.Helper()
-	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
-		t.Fatal(err)
-	}
-	filepath.WalkDir(to, func(p string, e os.DirEntry, _ error) error {
-		if e.IsDir() {
-			return os.Chmod(p, 0o700)
-		}
-		return nil
-	})
+	return bodies, dead
 }
 
 // THREATS A12, DU-20: one bit flips anywhere. Nothing is ever given out
 // changed; what is lost is reported; the spool stays up.
 func TestBitFlips(t *testing.T) {
 	t.Parallel()
-	dir, bodies, dead := specimen(t)
-	var files []string
-	var total int64
-	filepath.WalkDir(dir, func(p string, e os.DirEntry, _ error) error {
-		if st, _ := e.Info(); e.Type().IsRegular() && st.Size() > 0 && e.Name() != "reserve" {
-			files = append(files, strings.TrimPrefix(p, dir))
-			total += st.Size()
-		}
-		return nil
-	})
+	whole := spooltest.NewDisk()
+	bodies, dead := specimen(t, dir, whole)
+	files := whole.Files()
+	delete(files, dir+"/reserve")
+	maps.DeleteFunc(files, func(_ string, size int64) bool { return size == 0 })
+	names := slices.Sorted(maps.Keys(files))
 	r := rand.New(rand.NewPCG(1, 2))
-	work := filepath.Join(t.TempDir(), "w")
 	seen := map[string]int{}
 	for i := range 500 {
-		os.RemoveAll(work)
-		copyTree(t, dir, work)
-		name := files[i%len(files)]
-		raw, _ := os.ReadFile(work + name)
-		at, bit := r.IntN(len(raw)), byte(1)<<r.IntN(8)
-		raw[at] ^= bit
-		if err := os.WriteFile(work+name, raw, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		found, err := examine(work, bodies, dead)
+		disk := whole.Survivor(spooltest.KeepAll, nil)
+		name := names[i%len(names)]
+		at, bit := r.Int64N(files[name]), byte(1)<<r.IntN(8)
+		disk.Flip(name, at, bit)
+		found, err := examine(dir, disk, bodies, dead)
 		if err != nil {
 			t.Fatalf("flip of bit %#x at %d of %s: %v", bit, at, name, err)
 		}
-		seen[fmt.Sprintf("%.5s %s", name, found)]++
+		seen[fmt.Sprintf("%.6s: %s", strings.TrimPrefix(name, dir+"/"), found)]++
 	}
 	t.Log(seen)
 }
 
 // examine opens a damaged spool. What it reports may be lost or, if it is the
 // record of an outcome, come again; all else must be as it was.
-func examine(dir string, bodies map[spool.ID]string, dead map[spool.ID]bool) (found string, err error) {
+func examine(dir string, fs spool.FS, bodies map[spool.ID]string, dead map[spool.ID]bool) (found string, err error) {
 	var reports atomic.Int64 // the keeper reports too
-	s, err := spool.Open(dir, spool.Options{SegmentSize: 8192, LargeBody: 4000, Report: func(e spool.Event) {
+	opt := damageOptions(fs)
+	opt.Report = func(e spool.Event) {
 		if e.Kind == "broken" {
 			reports.Add(1)
 		}
-	}})
+	}
+	s, err := spool.Open(dir, opt)
 	if errors.Is(err, spool.ErrVersion) {
 		return "refused", nil
 	}
@@ -211,7 +196,8 @@ func TestRefusedFolders(t *testing.T) {
 // THREATS DU-21, LP-03: what is not the spool's is left alone and reported.
 func TestStrayFiles(t *testing.T) {
 	t.Parallel()
-	dir, bodies, dead := specimen(t)
+	dir := t.TempDir() + "/s"
+	bodies, dead := specimen(t, dir, nil)
 	secret := t.TempDir() + "/secret"
 	os.WriteFile(secret, []byte("secret"), 0o600)
 	os.WriteFile(dir+"/seg-0000000999", nil, 0o600)         // zero length: a segment never begun
@@ -236,7 +222,7 @@ func TestStrayFiles(t *testing.T) {
 	if len(stray) != 1 || !strings.Contains(stray[0], "5 files") {
 		t.Fatalf("reported %q", stray)
 	}
-	if found, err := examine(dir, bodies, dead); err != nil || found != "lost 0 reported 0" {
+	if found, err := examine(dir, nil, bodies, dead); err != nil || found != "lost 0 reported 0" {
 		t.Fatal(found, err)
 	}
 	if b, _ := os.ReadFile(secret); string(b) != "secret" {

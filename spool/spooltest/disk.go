@@ -53,6 +53,7 @@ type Disk struct {
 type node struct {
 	data, safe []byte
 	writes     []write // since the last sync
+	blocks     int64   // allocated, and not written yet
 	doubtful   []write // whose sync failed: a later one does not make up for it, as on Linux
 
 	children, safeChildren map[string]*node // nil for a file
@@ -127,7 +128,7 @@ func (n *node) survivor(keep Keep, r *rand.Rand, seen map[*node]*node) *node {
 	if c := seen[n]; c != nil {
 		return c
 	}
-	c := &node{}
+	c := &node{blocks: n.blocks}
 	seen[n] = c
 	if n.children == nil {
 		c.data = bytes.Clone(n.safe)
@@ -223,6 +224,33 @@ func (d *Disk) step(kind, name string) error {
 	return nil
 }
 
+// Files gives the size of every file, by its path.
+func (d *Disk) Files() map[string]int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	sizes := map[string]int64{}
+	d.root.list("", sizes)
+	return sizes
+}
+
+func (n *node) list(path string, sizes map[string]int64) {
+	if n.children == nil {
+		sizes[path] = n.size()
+	}
+	for name, c := range n.children {
+		c.list(path+"/"+name, sizes)
+	}
+}
+
+// Flip changes bits of one byte of a file, as rot does.
+func (d *Disk) Flip(name string, off int64, bits byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := d.find(name)
+	n.data[off] ^= bits
+	n.safe = bytes.Clone(n.data)
+}
+
 // find returns the node of a path, nil if there is none.
 func (d *Disk) find(name string) *node {
 	n := d.root
@@ -310,7 +338,7 @@ func (d *Disk) Stat(name string) (spool.Entry, error) {
 
 func (n *node) entry(name string) spool.Entry {
 	return spool.Entry{
-		Name: name, Size: int64(len(n.data)), Mode: 0o700, UID: uint32(os.Geteuid()),
+		Name: name, Size: n.size(), Mode: 0o700, UID: uint32(os.Geteuid()),
 		Dir: n.children != nil, Regular: n.children == nil,
 	}
 }
@@ -395,8 +423,10 @@ func (d *Disk) Free(string) (bytes, inodes int64, err error) {
 	return d.Capacity - d.root.used(), 1 << 20, nil
 }
 
+func (n *node) size() int64 { return max(int64(len(n.data)), n.blocks) }
+
 func (n *node) used() (size int64) {
-	size = int64(len(n.data))
+	size = n.size()
 	for _, c := range n.children {
 		size += c.used()
 	}
@@ -523,14 +553,14 @@ func (f *file) Allocate(size int64) error {
 	if f.room(0, size) < size {
 		return &fs.PathError{Op: "allocate", Path: f.name, Err: unix.ENOSPC}
 	}
-	f.put(write{off: size})
+	f.n.blocks = size
 	return nil
 }
 
 func (f *file) Size() (int64, error) {
 	f.d.mu.Lock()
 	defer f.d.mu.Unlock()
-	return int64(len(f.n.data)), nil
+	return f.n.size(), nil
 }
 
 func (f *file) Close() error { return nil }
