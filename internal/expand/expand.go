@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"sync"
 
-	"mtad/internal/lists"
 	"mtad/internal/lookup"
 )
 
@@ -24,10 +23,17 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("column %d: %s", e.Col
 
 // Options say where a string is used.
 type Options struct {
-	Vars  Vars          // the variables that exist there
-	Dir   string        // the folder in which relative file names start
-	Lists lists.Env     // what match_domain, match_address and match_ip refer to
-	Files *lookup.Files // shared by all strings of a configuration; nil: an own one
+	Vars     Vars          // the variables that exist there
+	Dir      string        // the folder in which relative file names start
+	Hostname string        // what @ means in a list
+	Named    Lists         // what +name means in a list
+	Files    *lookup.Files // shared by all strings of a configuration; nil: an own one
+}
+
+// Lists are the named lists of a configuration: for match_ip, match_domain and
+// match_address.
+type Lists struct {
+	Hosts, Domains, Addresses map[string][]string
 }
 
 // Value is the outcome of an expansion.
@@ -83,13 +89,25 @@ const (
 )
 
 // Eval expands the string. The error is ErrForced, or what went wrong.
-func (s *String) Eval(env Env) (Value, error) {
+func (s *String) Eval(env Env) (Value, error) { return s.EvalFrom(env, nil) }
+
+// Start is what $value and $0 to $9 hold before any item has set them.
+type Start struct {
+	Value  Value
+	Groups [10]Value
+}
+
+// EvalFrom is Eval where such things hold something; nil is as Eval.
+func (s *String) EvalFrom(env Env, start *Start) (Value, error) {
 	if text, ok := s.nodes.constant(); ok {
 		return Value{text: text}, nil
 	}
 	e := evaluations.Get().(*evaluation)
 	defer e.release()
 	e.begin(s.opts, env, e.scratch[:0])
+	if start != nil {
+		e.value, e.groups = start.Value, start.Groups
+	}
 	if err := s.nodes.eval(e); err != nil {
 		return Value{}, err
 	}

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"mtad/internal/lists"
 )
 
 func mustParse(t testing.TB, s string, vars Vars) *String {
@@ -113,14 +111,17 @@ func TestVariablesThatExist(t *testing.T) {
 // relative names.
 func TestLists(t *testing.T) {
 	t.Parallel()
-	opts := Options{Vars: AllVars, Dir: "testdata", Lists: lists.Env{
-		Hostname: "relay.example.net", Dir: "testdata",
-		Named: map[string][]string{"ours": {"*.example", "!no.example"}},
+	opts := Options{Vars: AllVars, Dir: "testdata", Hostname: "relay.example.net", Named: Lists{
+		Hosts:     map[string][]string{"ours": {"192.0.2.0/24"}},
+		Domains:   map[string][]string{"ours": {"*.example", "!no.example"}},
+		Addresses: map[string][]string{"ours": {"*@x.example"}},
 	}}
 	for s, want := range map[string]string{
 		"${if match_domain{a.example}{+ours}{y}{n}}":      "y",
 		"${if match_domain{relay.example.net}{@}{y}{n}}":  "y",
 		"${if match_ip{192.0.2.1}{./hosts.list}{y}{n}}":   "y",
+		"${if match_ip{192.0.2.9}{+ours}{y}{n}}":          "y",
+		"${if match_address{u@x.example}{+ours}{y}{n}}":   "y",
 		"${if match_ip{192.0.2.2}{./hosts.list}{y}{n}}":   "n",
 		"${if match_ip{192.0.2.2}{<, 10.0.0.1, *}{y}{n}}": "y",
 	} {
@@ -221,6 +222,15 @@ func TestAppend(t *testing.T) {
 	}
 	if _, ok := s.Constant(); ok {
 		t.Error("a string with variables is said to be constant")
+	}
+}
+
+func TestStart(t *testing.T) {
+	t.Parallel()
+	s := mustParse(t, "$1 $value${if match{ab}{(b)}{ $1}} $1${lookup{$2}lsearch{keys}{ $value}}", 0)
+	v, err := s.EvalFrom(nil, &Start{Clean("v"), [10]Value{1: FromNetwork("one"), 2: Clean("a")}})
+	if err != nil || v.String() != "one v b one one" || !v.FromNetwork() {
+		t.Errorf("%q, %v", v, err)
 	}
 }
 

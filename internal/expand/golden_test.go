@@ -10,8 +10,6 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf8"
-
-	"mtad/internal/lists"
 )
 
 var update = flag.Bool("update", false, "write what comes out into testdata/*.txt; then ask the real Exim: go test -tags interop ./test/interop/expand")
@@ -33,7 +31,7 @@ var testValues = Values{
 }
 
 func testOptions() Options {
-	return Options{Vars: AllVars, Dir: "testdata", Lists: lists.Env{Hostname: "relay.example.net"}}
+	return Options{Vars: AllVars, Dir: "testdata", Hostname: "relay.example.net"}
 }
 
 // outcome is the text of a golden table: what comes out, quoted where a line

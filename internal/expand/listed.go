@@ -30,22 +30,26 @@ func (p *parser) matchList(name string) (condition, error) {
 		return nil, err
 	}
 	written, _ := list.constant()
-	c, err := parseList(name, lists.Split(written), p.opts.Lists)
+	c, err := parseList(name, lists.Split(written), p.opts)
 	if err != nil {
 		return nil, p.fault(at, "%v", err)
 	}
 	return &listed{subject, c}, nil
 }
 
-func parseList(name string, items []string, env lists.Env) (func(string) (lists.Result, error), error) {
+func parseList(name string, items []string, opts *Options) (func(string) (lists.Result, error), error) {
+	env := lists.Env{Hostname: opts.Hostname, Dir: opts.Dir}
 	switch name {
 	case "match_domain":
+		env.Named = opts.Named.Domains
 		l, err := lists.ParseDomains(items, env)
 		return func(s string) (lists.Result, error) { return l.Match(s), nil }, err
 	case "match_address":
+		env.Named = opts.Named.Addresses
 		l, err := lists.ParseAddresses(items, env)
 		return func(s string) (lists.Result, error) { return l.Match(s), nil }, err
 	}
+	env.Named = opts.Named.Hosts
 	l, err := lists.ParseHosts(items, env)
 	return func(s string) (lists.Result, error) {
 		if s == "" {
