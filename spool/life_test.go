@@ -45,25 +45,27 @@ func TestFullDisk(t *testing.T) {
 		t.Fatalf("large message on a full disk: %v", err)
 	}
 	large.Discard()
-	disk.Capacity = 1 // not a byte left
+	free, _, _ := disk.Free(dir)
+	disk.Capacity -= free // not a byte left: the reserve is what makes room from here on
 	l.errs = nil
 	for _, id := range ids {
 		l.outcome(id, 0, spool.Pending)
 	}
-	if len(l.errs) == 0 {
-		t.Fatal("a disk of one byte took everything")
-	}
-	disk.Capacity = 3<<20 + 1<<10 // the reserve is what makes room from here on
-	l.errs = nil
-	for _, id := range ids {
-		l.outcome(id, 0, spool.Delivered)
-	}
 	if len(l.errs) > 0 {
 		t.Fatalf("outcomes found no room: %v", l.errs)
 	}
+	disk.Capacity = 1
+	if l.outcome(ids[0], 0, spool.Delivered); len(l.errs) != 1 || !errors.Is(l.errs[0], spool.ErrFull) {
+		t.Fatalf("outcome without space and reserve: %v", l.errs)
+	}
+	l.errs = nil
 	disk.Capacity = 64 << 20
 	l.s.Maintain()
+	if files := disk.Files(); files[dir+"/reserve"] == 0 {
+		t.Error("the reserve was not made again")
+	}
 	l.receive(30<<10, 1)
+	l.outcome(ids[0], 0, spool.Delivered)
 	if len(l.errs) > 0 || l.s.Poisoned() {
 		t.Fatalf("not well again: %v", l.errs)
 	}
@@ -134,6 +136,32 @@ func TestPoison(t *testing.T) {
 	}
 }
 
+// Open on a disk that fails once either says so or gives a spool that works.
+func TestOpenOnFailingDisk(t *testing.T) {
+	t.Parallel()
+	for _, errno := range []unix.Errno{unix.EIO, unix.ENOSPC} {
+		for at := range 30 {
+			disk := spooltest.NewDisk()
+			disk.Fault = func(op spooltest.Op) error {
+				if op.N == at+1 {
+					return errno
+				}
+				return nil
+			}
+			l := newLedger(disk)
+			if !l.open() {
+				continue
+			}
+			poisoned := l.s.Poisoned()
+			l.receive(10, 1)
+			if poisoned {
+				t.Errorf("%v at operation %d: opened a poisoned spool", errno, at+1)
+			}
+			l.s.Close()
+		}
+	}
+}
+
 // Segments go when they are dead, and the last few messages are moved out of
 // those that are nearly so.
 func TestRetirement(t *testing.T) {
@@ -162,6 +190,9 @@ func TestRetirement(t *testing.T) {
 		}
 	}
 	s.Maintain()
+	if segments, _ := filepath.Glob(dir + "/seg-*"); len(segments) > 4 {
+		t.Errorf("%d segments before the restart", len(segments))
+	}
 	s.Close()
 	if s, err = spool.Open(dir, spool.Options{SegmentSize: 64 << 10}); err != nil {
 		t.Fatal(err)

@@ -105,10 +105,7 @@ func (s *Spool) write(flags uint32, pieces, bodies [][]byte) (bodyOff int64, err
 	n, err := g.f.WriteAt(bufs, g.size)
 	s.stats.written.Add(uint64(n))
 	if err != nil {
-		if terr := g.f.Truncate(g.size); terr != nil {
-			return 0, s.poisonBy(fmt.Errorf("cannot take back a failed write: %w", terr))
-		}
-		return 0, err
+		return 0, s.takeBack(err)
 	}
 	if err := g.f.Datasync(); err != nil {
 		return 0, s.poisonBy(err)
@@ -118,6 +115,18 @@ func (s *Spool) write(flags uint32, pieces, bodies [][]byte) (bodyOff int64, err
 	g.size = h.end()
 	s.index.grow(g.number, g.size)
 	return bodyOff, nil
+}
+
+// takeBack undoes a failed write: what was refused must not be found after a crash.
+func (s *Spool) takeBack(cause error) error {
+	err := s.seg.f.Truncate(s.seg.size)
+	if err == nil {
+		err = s.seg.f.Datasync()
+	}
+	if err != nil {
+		return s.poisonBy(fmt.Errorf("cannot take back a failed write: %w", err))
+	}
+	return cause
 }
 
 // frame lays out a frame at the end of the segment.

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -190,6 +192,43 @@ func TestLargeBodyHasAFile(t *testing.T) {
 		}
 		if files, _ = s.fs.ReadDir(s.path(bodyFolder)); len(files) != 0 {
 			t.Fatalf("file left: %v", files)
+		}
+	}
+}
+
+// A damaged frame header costs none of the messages behind it.
+func TestDamagedFrameHeader(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	off := s.seg.size
+	var group []*commit
+	for range 3 {
+		c, err := s.prepare(&Batch{New: []*Draft{draft(s, "hello\r\n", "a@b")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		group = append(group, c)
+	}
+	s.writeGroup(group)
+	ids := live(s)
+	name := s.segmentPath(s.seg.number)
+	s.Close()
+	raw, _ := os.ReadFile(name)
+	raw[off+30] ^= 4
+	os.WriteFile(name, raw, 0o600)
+	told := 0
+	s = open(t, dir, Options{Report: func(e Event) {
+		if e.Kind == "recovered" {
+			told++
+		}
+	}})
+	if got := live(s); len(ids) != 3 || !slices.Equal(got, ids) || told != 1 {
+		t.Fatalf("%v of %v are left, told %d times", got, ids, told)
+	}
+	for _, id := range ids {
+		if got := bodyOf(t, s, id); got != "hello\r\n" {
+			t.Fatalf("body %q", got)
 		}
 	}
 }

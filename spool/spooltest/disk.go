@@ -33,7 +33,7 @@ type Op struct {
 
 // Disk implements spool.FS. Its fields are set before use, or under no load.
 type Disk struct {
-	Fault      func(Op) error // asked before each operation; an error makes it fail. A write that fails is half done
+	Fault      func(Op) error // asked before each operation; an error makes it fail. A write that fails is half done; one that fails with EIO wholly, and does not say so
 	StopAt     int            // power fails before this operation, 0 for never
 	Capacity   int64          // bytes of all files, 0 for no limit
 	NoDatasync bool           // Datasync lies
@@ -159,15 +159,21 @@ func (w write) survive(data []byte, fate Fate, r *rand.Rand) []byte {
 	case fate == Gone:
 		return data
 	case fate == Torn && len(w.data) > 0:
-		from := 0
-		if r.IntN(2) == 0 {
-			from = r.IntN(len(w.data))
-		}
+		from := r.IntN(len(w.data))
 		to := from + r.IntN(len(w.data)-from+1)
-		return write{w.off + int64(from), w.data[from:to:to]}.apply(data, true)
+		switch r.IntN(3) {
+		case 0: // the front came to the disk
+			return w.part(0, to).apply(data, true)
+		case 1: // the middle did
+			return w.part(from, to).apply(data, true)
+		default: // all but the middle did
+			return w.part(to, len(w.data)).apply(w.part(0, from).apply(data, true), true)
+		}
 	}
 	return w.apply(data, w.data != nil)
 }
+
+func (w write) part(from, to int) write { return write{w.off + int64(from), w.data[from:to:to]} }
 
 func (w write) apply(data []byte, isWrite bool) []byte {
 	if !isWrite {
@@ -481,6 +487,10 @@ func (f *file) WriteAt(bufs [][]byte, off int64) (int64, error) {
 		if len(data) > 0 && f.d.dead == 1 {
 			f.n.writes = append(f.n.writes, write{off, data})
 		}
+		return 0, err
+	}
+	if errors.Is(err, unix.EIO) {
+		f.put(write{off, data}) // all of it may be there all the same
 		return 0, err
 	}
 	if err != nil {
