@@ -232,3 +232,39 @@ func TestStrayFiles(t *testing.T) {
 		t.Fatal(st.Mode(), err)
 	}
 }
+
+// A message whose bytes are gone is set aside; the others stay.
+func TestMissingFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir() + "/s"
+	bodies, _ := specimen(t, dir, nil)
+	files, _ := os.ReadDir(dir + "/body")
+	gone, _ := spool.ParseID(files[0].Name())
+	os.Remove(dir + "/body/" + files[0].Name())
+	opt := damageOptions(nil)
+	var told atomic.Int64
+	opt.Report = func(e spool.Event) {
+		if e.Kind == "broken" && e.ID == gone {
+			told.Add(1)
+		}
+	}
+	for range 2 {
+		s, err := spool.Open(dir, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Body(gone); !errors.Is(err, spool.ErrUnknown) {
+			t.Errorf("body of a message that was set aside: %v", err)
+		}
+		if n := s.Stats().Live; n != int64(len(bodies)-1) {
+			t.Errorf("%d messages of %d are left", n, len(bodies))
+		}
+		s.Close()
+	}
+	if told.Load() != 1 {
+		t.Errorf("told %d times", told.Load())
+	}
+	if _, err := os.Stat(dir + "/broken/" + gone.String() + ".json"); err != nil {
+		t.Error(err)
+	}
+}

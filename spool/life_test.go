@@ -263,6 +263,12 @@ func TestConcurrent(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	for id := range left {
+		s.Forget(id)
+	}
+	if n := s.Stats().HeldBytes; n != 0 {
+		t.Errorf("%d bytes of bodies leaked", n)
+	}
 	for range 2 {
 		n := 0
 		s.Range(func(e *spool.Envelope) bool {
