@@ -190,6 +190,35 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// TestLoop: a file can make a string that asks the file again.
+func TestLoop(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "keys"), []byte("a: ${expand:${lookup{a}lsearch{keys}}}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Parse("${expand:${lookup{a}lsearch{keys}}}", Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Eval(nil); err == nil || !strings.Contains(err.Error(), "more than 50 deep") {
+		t.Error(err)
+	}
+}
+
+// TestLongSubjects: lists take time by the labels of a name and by their items;
+// what is no name is not looked for.
+func TestLongSubjects(t *testing.T) {
+	t.Parallel()
+	long := Values{SenderHeloName: strings.Repeat("a.", maxSubject)}
+	for _, kind := range []string{"match_domain", "match_address", "match_ip"} {
+		_, err := mustParse(t, "${if "+kind+"{$sender_helo_name}{*}}", AllVars).Eval(long)
+		if err == nil || !strings.Contains(err.Error(), "too long") {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}
+
 // TestHashesCost: a hash that takes long to compare counts as work.
 func TestHashesCost(t *testing.T) {
 	t.Parallel()

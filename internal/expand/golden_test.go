@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-var update = flag.Bool("update", false, "write what comes out into testdata/*.txt; then ask the real Exim: go test -tags interop ./test/interop/expand")
+var update = flag.Bool("update", false, "write what comes out into testdata/*.txt; then ask the real Exim: go test -tags interop -run ExpandAsExim ./test/interop/")
 
 func TestMain(m *testing.M) {
 	os.Setenv("MTAD_EXPAND", "from the environment")

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 var env = Env{
@@ -204,8 +203,7 @@ func TestFileChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	watched := l.entries[0].matcher.(file[string]).watched
-	aSecondOn := func() { watched.checked.Store(time.Now().Add(-lookEvery).UnixNano()) }
+	aSecondOn := l.entries[0].matcher.(file[string]).Look
 	expect := func(domain string, want Answer) {
 		t.Helper()
 		if got := l.Match(domain); got.Answer != want {

@@ -1,8 +1,6 @@
 //go:build interop
 
-// Package expand asks the real Exim whether the golden tables of
-// internal/expand are right.
-package expand
+package interop
 
 import (
 	"fmt"
@@ -18,20 +16,21 @@ import (
 	"mtad/test/interop/peer"
 )
 
-// Run: go test -tags interop ./test/interop/expand
+// The real Exim is asked whether the golden tables of internal/expand are right.
+// Run: go test -tags interop -run ExpandAsExim ./test/interop/
 
-// packages are Exim 4.96 and what it needs here. nss_wrapper gives it the
+// expanderPackages are Exim 4.96 and what it needs here. nss_wrapper gives it the
 // account that it was built for, which this machine need not have.
-var packages = []string{"exim4-daemon-light", "libidn12", "libnss-wrapper"}
+var expanderPackages = []string{"exim4-daemon-light", "libidn12", "libnss-wrapper"}
 
-// exim runs one expansion with the real Exim.
-type exim struct {
+// eximExpander runs one expansion with the real Exim.
+type eximExpander struct {
 	binary string
 	env    []string
 	args   []string
 }
 
-func unpack(t *testing.T, name string) string {
+func unpackPackage(t *testing.T, name string) string {
 	t.Helper()
 	cache, err := peer.CacheDir()
 	if err != nil {
@@ -62,12 +61,12 @@ func unpack(t *testing.T, name string) string {
 	return tree
 }
 
-func newExim(t *testing.T) *exim {
+func newEximExpander(t *testing.T) *eximExpander {
 	dir := t.TempDir()
 	var libs []string
 	trees := map[string]string{}
-	for _, p := range packages {
-		trees[p] = unpack(t, p)
+	for _, p := range expanderPackages {
+		trees[p] = unpackPackage(t, p)
 		found, _ := filepath.Glob(filepath.Join(trees[p], "usr/lib/*-linux-gnu*"))
 		libs = append(libs, found...)
 	}
@@ -87,7 +86,7 @@ func newExim(t *testing.T) *exim {
 	group := write("group", fmt.Sprintf("me:x:%d:\nDebian-exim:x:10:\n", os.Getgid()))
 	config := write("exim.conf", "primary_hostname = relay.example.net\nkeep_environment = MTAD_EXPAND\ntimezone = UTC\n"+
 		"spool_directory = "+dir+"\nlog_file_path = "+dir+"/%s.log\n")
-	return &exim{
+	return &eximExpander{
 		binary: filepath.Join(trees["exim4-daemon-light"], "usr/sbin/exim4"),
 		env: []string{
 			"LD_LIBRARY_PATH=" + strings.Join(libs, ":"), "LD_PRELOAD=" + wrapper[0],
@@ -102,7 +101,7 @@ func newExim(t *testing.T) *exim {
 }
 
 // expand returns the outcome in the words of the tables, an error as "!".
-func (e *exim) expand(t *testing.T, input string) string {
+func (e *eximExpander) expand(t *testing.T, input string) string {
 	cmd := exec.Command(e.binary, append(e.args[:len(e.args):len(e.args)], input)...)
 	cmd.Env = e.env
 	raw, err := cmd.Output()
@@ -125,8 +124,8 @@ func TestExpandAsExim(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Fatal("exim -C with a configuration of our own needs root")
 	}
-	e := newExim(t)
-	dir, err := filepath.Abs("../../../internal/expand/testdata")
+	e := newEximExpander(t)
+	dir, err := filepath.Abs("../../internal/expand/testdata")
 	if err != nil {
 		t.Fatal(err)
 	}
