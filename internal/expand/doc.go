@@ -21,5 +21,8 @@
 //   - {fail} in the place of what is taken on "no" forces failure, as fail does.
 //   - ${hmac} knows sha256; hashes for crypteq are those of crypt.go.
 //   - ${run}, ${perl}, ${dlfunc}, ${acl} and the like do not exist.
+//   - exists{} of what the network said is an error, not "no"; dsearch never finds . and ..;
+//     a faulty line in a file for wildlsearch or iplsearch makes every look-up in it an error.
+//   - match_domain, match_address and look-ups do not set $0 and $1.
 //   - what is wrong in a branch that is not taken is an error all the same.
 package expand
