@@ -86,7 +86,7 @@ var allOffered = func() []uint16 {
 
 // unknown is the error for a word that is none of those known, with the nearest.
 func unknown(kind, word string, known []string) error {
-	best, least := "", len(word)/3+1 // more typing errors than that are another word
+	best, least := "", len(word)/3+2 // more typing errors than that are another word
 	slices.Sort(known)
 	for _, k := range known {
 		if d := distance(strings.ToUpper(word), strings.ToUpper(k)); d < least {

@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"net/netip"
@@ -87,7 +88,7 @@ func (o Client) forHost(b *built, host Host, sessions tls.ClientSessionCache) *t
 	if trust := b.trusts; trust != nil {
 		name, check := "", cfg.VerifyConnection
 		if o.VerifyName {
-			name = cfg.ServerName
+			name = cmp.Or(cfg.ServerName, host.Addr.Addr().String())
 		}
 		cfg.VerifyConnection = func(cs tls.ConnectionState) error {
 			if err := check(cs); err != nil {

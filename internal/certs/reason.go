@@ -102,7 +102,6 @@ var ourFaults = []phrase{
 	{"signature algorithms", NoCommonCipher},
 	{"unsupported versions", NoCommonVersion},
 	{"unsupported protocol version", NoCommonVersion},
-	{"downgrade attempt", Protocol},
 	{"unsupported application protocols", NoCommonALPN},
 	{"unadvertised ALPN", NoCommonALPN},
 	{"didn't provide a certificate", NoCertificate},

@@ -150,13 +150,16 @@ func watchSelfSigned(dir, hostname string) *watched[*Pair] {
 	return watch(
 		func() (string, error) {
 			v, err := stampsOf(file)
-			if err != nil || leaf != nil && due(leaf, hostname, time.Now()) {
-				return "due", nil // read makes it
+			if err == nil && (leaf == nil || !due(leaf, hostname, time.Now())) {
+				return v, nil
 			}
-			return v, nil
+			if _, err := SelfSigned(dir, hostname); err != nil {
+				return "", err
+			}
+			return stampsOf(file)
 		},
 		func() (*Pair, error) {
-			if _, err := SelfSigned(dir, hostname); err != nil {
+			if _, err := SelfSigned(dir, hostname); err != nil { // what is there may be faulty
 				return nil, err
 			}
 			p, err := LoadPair(file, file)

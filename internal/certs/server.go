@@ -49,6 +49,9 @@ func (s *Store) CheckServer(o Server) (warnings []string, err error) {
 	more, err := s.checkRest(o.VerifyCertificates, o.Ciphers, o.Groups)
 	if pair != nil {
 		warnings = append(warnings, pair.Warnings...)
+		if c, err := ParseCiphers(o.Ciphers); err == nil && !c.serve(pair) {
+			warnings = append(warnings, "tls_verify_ciphers: no cipher of the list goes with the kind of key in "+pair.File+": no handshake can succeed")
+		}
 	}
 	return append(warnings, more...), errors.Join(append(faults, err)...)
 }

@@ -3,6 +3,7 @@ package certs
 import (
 	"crypto/sha256"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -80,6 +81,9 @@ func (t *Trust) readFile(path string) error {
 		return err
 	}
 	certs := t.parse(path, data)
+	if len(certs) == 0 && len(t.Warnings) > 0 {
+		return errors.New(t.Warnings[0])
+	}
 	if len(certs) == 0 {
 		return fmt.Errorf("%s has no certificate: %s", path, contents(pemBlocks(data), data))
 	}

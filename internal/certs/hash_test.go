@@ -1,0 +1,49 @@
+package certs
+
+import (
+	"encoding/hex"
+	"testing"
+)
+
+// TestSubjectHash has what `openssl x509 -hash -subject_hash_old` (3.0) printed
+// for certificates with these subjects.
+func TestSubjectHash(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ what, der, hash, old string }{
+		{"plain", "3030310b300906035504061302554b3110300e060355040a0c074578616d706c65310f300d06035504030c06636c69656e74", "f5d261ac", "827eb054"},
+		{"blanks and capitals", "3041310b300906035504061302554b311d301b060355040a0c14202054776f202020426c616e6b7320204c7464203113301106035504030c0a4d695865442043617365", "05e945bd", "d3e4f0c3"},
+		{"UTF-8", "3041310b300906035504061302444531193017060355040a0c104dc3bc6c6c657220262053c3b6686e653117301506035504030c0ec384726765722e6578616d706c65", "fc81cdaf", "37191694"},
+		{"common name alone", "300f310d300b06035504030c046f6e6c79", "7b0aaef3", "bbeb23f8"},
+		{"several in a set, IA5", "305531173015060a0992268993f22c64011916076578616d706c6531133011060a0992268993f22c64011916036e65743125300806035504030c01623008060355040b0c0161300f060a0992268993f22c6401010c0163", "81815fd2", "2fa1ac3c"},
+		{"address", "3049310b3009060355040613025553310a300806035504080c0178311f301d06092a864886f70d0109011610506f7374404578616d706c652e434f4d310d300b06035504030c046d61696c", "98beb1eb", "69b15a3d"},
+		{"BMP", "3032311f301d060355040a1e160042004d005000200020005300740072006100df0065310f300d06035504031e060062006d0070", "084812ad", "cf8736e8"},
+		{"T61", "302331133011060355040a140a5436312053747261df65310c300a06035504031403543631", "ee91d6a0", "43463606"},
+		{"universal", "303b31393037060355040a1c3000000020000000dc00000062000000750000006e00000067000000200000002000001e9e000000200000005a00000020", "05d85905", "b60acdea"},
+		{"numeric stays as it is", "3011310f300d060355040a1206313220203334", "ac53cf41", "dcc0816f"},
+		{"line break", "300e310c300a060355040a1303410a42", "a28bbbdb", "069091fc"},
+		{"empty", "3000", "eea339da", "543b6ca4"},
+	} {
+		der, err := hex.DecodeString(c.der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := SubjectHash(der); got != c.hash || err != nil {
+			t.Errorf("%s: hash %s, %v, want %s", c.what, got, err, c.hash)
+		}
+		if got := SubjectHashOld(der); got != c.old {
+			t.Errorf("%s: old hash %s, want %s", c.what, got, c.old)
+		}
+	}
+}
+
+func FuzzSubjectHash(f *testing.F) {
+	for _, s := range []string{"3000", "300f310d300b06035504030c046f6e6c79", "3011310f300d060355040a1206313220203334", "302331133011060355040a140a5436312053747261df65310c300a06035504031403543631"} {
+		der, _ := hex.DecodeString(s)
+		f.Add(der)
+	}
+	f.Fuzz(func(t *testing.T, der []byte) {
+		if h, err := SubjectHash(der); err == nil && len(h) != 8 {
+			t.Errorf("%q", h)
+		}
+	})
+}
