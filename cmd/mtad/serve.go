@@ -161,7 +161,8 @@ func closeAll(bound []actors.Bound) {
 
 // listen binds an address, or says what to do about it.
 func listen(address string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
+	// No TCP keep-alives: every wait of a session has a time-out of its own.
+	l, err := (&net.ListenConfig{KeepAlive: -1}).Listen(context.Background(), "tcp", address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("cannot listen on %s: something else does already (another mtad? `ss -ltnp` shows it)", address)
