@@ -275,6 +275,23 @@ func TestServerCiphers(t *testing.T) {
 	}
 }
 
+// Were choice13 ever wrong, what was negotiated is looked at once more.
+func TestServerCipherLastWord(t *testing.T) {
+	t.Parallel()
+	f := newFiles(t)
+	o := plain
+	o.Ciphers = "TLS_AES_256_GCM_SHA384"
+	for _, trust := range []string{"", "ca.pem"} {
+		o.VerifyCertificates = trust
+		cfg := f.server(t, o).Clone()
+		cfg.GetConfigForClient = nil
+		r := shake(t, cfg, f.peer(tls.VersionTLS13, with(issue(t, "client", f.ca))))
+		if ReasonOf(r.serverErr) != NoCommonCipher || r.clientErr == nil {
+			t.Errorf("%q: %v, %v", trust, r.serverErr, r.clientErr)
+		}
+	}
+}
+
 func allSuites() (ids []uint16) {
 	ids = append(ids, modern...)
 	if hasAES {

@@ -1,8 +1,12 @@
 package certs
 
 import (
+	"crypto"
+	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"errors"
 	"net"
 	"testing"
@@ -48,7 +52,9 @@ func TestVerify(t *testing.T) {
 	pinned := issue(t, "pinned.test", other)
 	client, server := x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth
 	servers := issue(t, "Servers", ca, authority, usage(server))
-	trust := collect(t, ca, oldRoot, self, pinned)
+	oldMember := issue(t, "old.test", nil, valid(-48*time.Hour, -time.Hour))
+	serverMember := issue(t, "server.test", nil, usage(server))
+	trust := collect(t, ca, oldRoot, self, pinned, oldMember, serverMember)
 
 	for _, c := range []struct {
 		what string
@@ -66,6 +72,8 @@ func TestVerify(t *testing.T) {
 		{"itself, self-signed", []*issued{self}, OfClient, "", ""},
 		{"itself, its CA unknown", []*issued{pinned}, OfClient, "", ""},
 		{"itself, under any name", []*issued{pinned}, OfServer, "mx.test", ""},
+		{"itself, expired", []*issued{oldMember}, OfClient, "", Expired},
+		{"itself, of servers alone", []*issued{serverMember}, OfClient, "", WrongUsage},
 		{"signed by a member that is no CA", []*issued{issue(t, "a", pinned), pinned}, OfClient, "", Untrusted},
 		{"expired", []*issued{issue(t, "a", ca, valid(-48*time.Hour, -time.Hour))}, OfClient, "", Expired},
 		{"not yet", []*issued{issue(t, "a", ca, valid(time.Hour, 48*time.Hour))}, OfClient, "", NotYetValid},
@@ -107,6 +115,66 @@ func TestVerify(t *testing.T) {
 			t.Errorf("%s: %q (%v), want %q", c.what, got, err, c.want)
 		}
 	}
+}
+
+// A certificate of version 1, as openssl x509 -req makes it, says nothing of
+// being an authority: whose it is may not make others members.
+func TestVerifyVersion1(t *testing.T) {
+	t.Parallel()
+	member := versionOne(t, "member")
+	if member.cert.Version != 1 {
+		t.Fatalf("version %d", member.cert.Version)
+	}
+	trust := collect(t, member)
+	if err := trust.Verify([]*x509.Certificate{member.cert}, OfClient, "", time.Now()); err != nil {
+		t.Errorf("the member: %v", err)
+	}
+	friend := issue(t, "friend", member)
+	if err := trust.Verify([]*x509.Certificate{friend.cert, member.cert}, OfClient, "", time.Now()); reasonOf(t, err) != Untrusted {
+		t.Errorf("a friend of the member: %v", err)
+	}
+}
+
+// versionOne makes a certificate without extensions, signed by itself.
+func versionOne(t *testing.T, name string) *issued {
+	t.Helper()
+	model := issue(t, name, nil)
+	var whole struct {
+		Body      asn1.RawValue
+		Algorithm asn1.RawValue
+		Signature asn1.BitString
+	}
+	if _, err := asn1.Unmarshal(model.cert.Raw, &whole); err != nil {
+		t.Fatal(err)
+	}
+	var fields []asn1.RawValue // version, serial, algorithm, issuer, validity, subject, key, extensions
+	for rest := whole.Body.Bytes; len(rest) > 0; {
+		var v asn1.RawValue
+		var err error
+		if rest, err = asn1.Unmarshal(rest, &v); err != nil {
+			t.Fatal(err)
+		}
+		fields = append(fields, v)
+	}
+	body, err := asn1.Marshal(fields[1:7])
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := sha256.Sum256(body)
+	sig, err := model.key.Sign(rand.Reader, hash[:], crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole.Body, whole.Signature = asn1.RawValue{FullBytes: body}, asn1.BitString{Bytes: sig, BitLength: 8 * len(sig)}
+	der, err := asn1.Marshal(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &issued{cert, model.key}
 }
 
 // A leaf with very many names is judged fast (CVE-2026-27145).
