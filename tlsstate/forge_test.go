@@ -215,8 +215,10 @@ func TestPendingInTLS(t *testing.T) {
 	}
 	f.record(application, []byte("RSET\r\nNOOP\r\n")...)
 	arrived()
-	if !server.Pending() || !server.Pending() {
-		t.Error("not Pending with data")
+	for range 2 { // asking takes nothing
+		if !server.Pending() {
+			t.Error("not Pending with data")
+		}
 	}
 	if err := expect(server, "RSET\r\n"); err != nil {
 		t.Error(err)

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"mtad/internal/config"
+
+	"mtad/spool"
 )
 
 // client makes the commands' client for a test server.
@@ -107,7 +109,7 @@ func TestClientSaysWhatIsWrong(t *testing.T) {
 		{said(nobody.Status(ctx)), "no daemon answers at http://" + address + ": dial tcp " + address + ": connect: connection refused; is mtad serve running?"},
 		{said(client(t, web, strings.Repeat("x", 32)).List(ctx, 0, 1)), "does not take the token"},
 		{said(client(t, web, testToken).Show(ctx, "1vNDqi-0000GQ-2A")), "no such message"},
-		{said(client(t, web, testToken).Show(ctx, "../../etc/passwd")), "is not a message id"},
+		{said(client(t, web, testToken).Show(ctx, "../../etc/passwd")), "not a message id"},
 		{said(NewClient(config.Admin{})), "no [admin] address"},
 		{said(NewClient(config.Admin{Address: "127.0.0.1:1"})), "no [admin] token_file"},
 		{said(NewClient(config.Admin{Address: "127.0.0.1:1", TokenFile: "/nonexistent"})), "are you its user?"},
@@ -202,7 +204,7 @@ func FuzzSelector(f *testing.F) {
 			t.Error("nobody is meant, and no error")
 		}
 		for _, id := range ids {
-			if _, bad := parseID(id.String()); err == nil && bad != nil {
+			if _, bad := spool.ParseID(id.String()); err == nil && bad != nil {
 				t.Error(bad)
 			}
 		}

@@ -48,7 +48,7 @@ func TestSelfSigned(t *testing.T) {
 		if cfg, _ := store.Server(o); cfg != made {
 			t.Error("the tickets of the first second are lost")
 		}
-		time.Sleep(first.NotAfter.Add(-renewAhead).Sub(time.Now()))
+		time.Sleep(time.Until(first.NotAfter.Add(-renewAhead)))
 		if cfg, _ := store.Server(o); !cfg.Certificates[0].Leaf.Equal(first) {
 			t.Error("renewed too early")
 		}

@@ -78,8 +78,8 @@ func TestRecipientsAreJudgedAlone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "")
 	w, _ := r.dial("192.0.2.1")
-	got := w.say("EHLO c")
-	got = w.say("MAIL FROM:<a@ext.test>", "RCPT TO:<u@OURS.TEST>", "RCPT TO:<v@ext.test>", "RCPT TO:<w@ours.test>",
+	w.say("EHLO c")
+	got := w.say("MAIL FROM:<a@ext.test>", "RCPT TO:<u@OURS.TEST>", "RCPT TO:<v@ext.test>", "RCPT TO:<w@ours.test>",
 		"RSET", "MAIL FROM:<a@ext.test>", "RCPT TO:<v@ext.test>", "RCPT TO:<@ext.test:u@ours.test>", "RCPT TO:<postmaster>")
 	want := "250 OK\r\n250 Accepted\r\n550 relaying to <v@ext.test> prohibited\r\n250 Accepted\r\n" +
 		"250 Reset OK\r\n250 OK\r\n550 relaying to <v@ext.test> prohibited\r\n250 Accepted\r\n250 Accepted\r\n"

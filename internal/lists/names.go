@@ -236,7 +236,7 @@ func (m localLiteral) match(domain string) (Answer, string) {
 	if !ok {
 		return No, ""
 	}
-	return localHost{m.addresses}.match(Host{Addr: addr})
+	return localHost(m).match(Host{Addr: addr})
 }
 
 // ParseLiteral reads an address literal as it stands behind the @ of a mailbox:

@@ -35,7 +35,6 @@ type mail struct {
 	rcpts  []spool.Recipient
 	done   bool
 	frozen bool
-	doomed bool
 }
 
 func newWorld(t *rapid.T) *world {
