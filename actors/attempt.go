@@ -52,7 +52,7 @@ func (a *attempt) run() {
 	if a.conn != nil && !a.conn.Usable() {
 		a.take().Abort()
 	}
-	a.report.Open = a.conn != nil
+	a.report.Open = a.conn != nil && a.mayBeHandedOn()
 	a.returned = true
 }
 
@@ -63,20 +63,35 @@ func (a *attempt) deliver() {
 		return
 	}
 	defer msg.Body.Release()
-	settings := a.h.transport(a.job.Transport)
 	if a.conn == nil {
-		conn, fault := outbound.Dial(a.ctx, target(a.job.Host), settings)
-		if fault != nil {
+		if fault := a.dial(); fault != nil {
 			a.hostFailed(fault, msg.Rcpts)
 			return
 		}
-		conn.Lane = a.job.Lane
-		a.conn = conn
-	} else {
-		countHandoff("clear")
-		a.conn.HandedOn = true
+	} else if !a.takeOver() {
+		a.report.Again = true
+		return
 	}
-	a.transact(settings, msg)
+	a.transact(a.conn.Settings, msg)
+}
+
+// dial opens a new connection.
+func (a *attempt) dial() *outbound.Fault {
+	host := target(a.job.Host)
+	settings, fault := a.h.transport(a.job.Transport).settings(host)
+	if fault != nil {
+		return fault
+	}
+	conn, fault := outbound.Dial(a.ctx, host, settings)
+	if fault != nil {
+		return fault
+	}
+	if conn.Clear != "" {
+		a.h.log.InClear(a.job.Message, a.host(), conn.Clear)
+	}
+	conn.Lane = a.job.Lane
+	a.conn = conn
+	return nil
 }
 
 // open reads envelope and body. What is gone or done already (an operator's
@@ -256,7 +271,7 @@ func (a *attempt) tell(fates []outbound.Fate) {
 		case outbound.Delivered:
 			a.h.log.Delivered(mainlog.Delivery{
 				ID: a.env.ID, First: first, Address: address, Router: a.job.Router, Transport: a.job.Transport,
-				Host: a.host(), HandedOn: a.conn.HandedOn, Reply: f.Reply,
+				Host: a.host(), HandedOn: a.conn.HandedOn, TLS: a.tls(), Reply: f.Reply,
 			})
 			first = false
 			countDelivered(time.Since(a.env.Received))
@@ -279,7 +294,8 @@ func (a *attempt) leave(f *outbound.Fault) {
 	a.h.log.HostFailed(mainlog.HostFailure{ID: a.job.Message, Host: a.host(), Text: f.Text})
 }
 
-// target translates the queue's word for a host to outbound's.
-func target(h queue.HostAddr) outbound.Target {
-	return outbound.Target{Name: h.Name, Addr: h.Addr.String(), IP: h.Addr.Addr().String()}
+// tls describes the connection for the log.
+func (a *attempt) tls() mainlog.TLS {
+	st := a.conn.Socket.State()
+	return mainlog.TLS{Cipher: st.CipherLog(), Verified: a.conn.Verified, PeerDN: st.PeerDN}
 }

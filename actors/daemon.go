@@ -11,6 +11,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"mtad/internal/certs"
 	"mtad/internal/config"
 	"mtad/internal/inbound"
 	"mtad/internal/mainlog"
@@ -24,15 +25,16 @@ import (
 // is given stays the caller's to close, after Drain.
 type Daemon struct {
 	// Set at birth.
-	cfg      *config.Config
-	spool    *spool.Spool
-	log      *mainlog.Log
-	inbound  *inbound.Server
-	router   *route.Router
-	retry    *route.Retry
-	settings map[string]*outbound.Settings // by transport
-	inlets   []*inlet
-	fatal    func(reason any)
+	cfg        *config.Config
+	spool      *spool.Spool
+	log        *mainlog.Log
+	inbound    *inbound.Server
+	router     *route.Router
+	retry      *route.Retry
+	transports map[string]*transport
+	handoffs   *handoffs
+	inlets     []*inlet
+	fatal      func(reason any)
 
 	root       *actor.RootContext
 	supervisor *actor.PID
@@ -80,11 +82,12 @@ func start(o Options, at func(point string)) *Daemon {
 	d := &Daemon{
 		at:  at,
 		cfg: o.Config, spool: o.Spool, log: o.Log, fatal: o.Fatal,
-		router:   route.New(o.Config, lookupHost),
-		retry:    route.NewRetry(o.Config.Retry),
-		settings: transportSettings(o.Config),
-		running:  make(chan struct{}),
-		empty:    make(chan struct{}),
+		router:     route.New(o.Config, lookupHost),
+		retry:      route.NewRetry(o.Config.Retry),
+		transports: transportsOf(o.Config, o.Version, certs.NewStore(certs.Options{Dir: o.Config.Dir, SpoolDir: o.Config.SpoolDirectory, Hostname: o.Config.PrimaryHostname})),
+		handoffs:   newHandoffs(o.Spool, o.Log),
+		running:    make(chan struct{}),
+		empty:      make(chan struct{}),
 	}
 	deps := inbound.Deps{
 		Config:   func() *config.Config { return d.cfg },
@@ -145,6 +148,7 @@ func (d *Daemon) drained() { d.emptyOnce.Do(func() { close(d.empty) }) }
 // stays in the spool. An error says that not all ended in order.
 func (d *Daemon) Drain(ctx context.Context) error {
 	d.draining.Store(true)
+	defer d.handoffs.close()
 	d.root.Send(d.supervisor, &drain{})
 	select {
 	case <-d.empty:

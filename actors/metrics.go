@@ -72,12 +72,15 @@ func countDelivered(age time.Duration) {
 	messageAge.Update(age.Seconds())
 }
 
-var handoffs = map[string]*metrics.Counter{
+var handoffCounts = map[string]*metrics.Counter{
+	"resumed": metrics.NewCounter(`mtad_handoffs_total{result="resumed"}`),
+	"full":    metrics.NewCounter(`mtad_handoffs_total{result="full"}`),
+	"kept":    metrics.NewCounter(`mtad_handoffs_total{result="kept"}`),
 	"clear":   metrics.NewCounter(`mtad_handoffs_total{result="clear"}`),
 	"refused": metrics.NewCounter(`mtad_handoffs_total{result="refused"}`),
 }
 
-func countHandoff(result string) { handoffs[result].Inc() }
+func countHandoff(result string) { handoffCounts[result].Inc() }
 
 // registerListenerGauges makes what is counted of each listener.
 func registerListenerGauges(inlets []*inlet) {

@@ -8,8 +8,6 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"mtad/internal/config"
-	"mtad/internal/outbound"
 	"mtad/internal/queue"
 	"mtad/internal/route"
 	"mtad/spool"
@@ -19,29 +17,7 @@ import (
 // each other: the configuration's words to outbound's and the queue's, route's
 // answers to the queue's.
 
-// transportSettings is what each transport asks of a session.
-func transportSettings(cfg *config.Config) map[string]*outbound.Settings {
-	all := make(map[string]*outbound.Settings, len(cfg.Transports))
-	for name, t := range cfg.Transports {
-		all[name] = &outbound.Settings{
-			Transport:      name,
-			LMTP:           t.Protocol == "lmtp",
-			Helo:           t.HeloData,
-			Interface:      t.Interface,
-			MaxRcpt:        t.MaxRcpt,
-			ConnectTimeout: t.ConnectTimeout,
-			CommandTimeout: t.CommandTimeout,
-			DataTimeout:    t.DataTimeout,
-			FinalTimeout:   t.FinalTimeout,
-		}
-		if t.HeloData == "" {
-			all[name].Helo = cfg.PrimaryHostname
-		}
-	}
-	return all
-}
-
-func (d *Daemon) transport(name string) *outbound.Settings { return d.settings[name] }
+func (d *Daemon) transport(name string) *transport { return d.transports[name] }
 
 func (d *Daemon) queueSettings(epoch queue.Epoch) queue.Settings {
 	return queue.Settings{

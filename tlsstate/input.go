@@ -142,6 +142,21 @@ func (in *input) inKernel() bool {
 	return in.peeked > 0
 }
 
+// ended tells whether the peer has closed the connection and nothing of it is
+// left to be read.
+func (in *input) ended() bool {
+	if in.sys == nil {
+		return false
+	}
+	over := false
+	err := in.sys.Control(func(fd uintptr) {
+		var one [1]byte
+		n, _, err := unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		over = n == 0 && err == nil || err != nil && err != unix.EAGAIN && err != unix.EINTR
+	})
+	return over || err != nil
+}
+
 func (in *input) peek(fd uintptr) {
 	in.peeked, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ)
 }

@@ -149,6 +149,13 @@ func (s *Socket) Pending() bool {
 	return s.in.len() > 0 || s.in.inKernel()
 }
 
+// Quiet tells, without waiting, whether the connection stands as it was left: the
+// peer has ended neither it nor TLS, and has sent no data. A client asks before
+// it shuts TLS down, to know what came before from what comes of that.
+func (s *Socket) Quiet() bool {
+	return s.fault == nil && !s.Pending() && s.readErr == nil && !s.in.ended()
+}
+
 // SetReadDeadline ends every Read at t, the one under way too; zero: never.
 // It outlasts the start and the end of TLS.
 func (s *Socket) SetReadDeadline(t time.Time) error {

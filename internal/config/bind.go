@@ -10,6 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"mtad/internal/expand"
+	"mtad/internal/lookup"
 )
 
 // binder turns what stands in the file into the fields of a Config. What is
@@ -18,17 +21,18 @@ type binder struct {
 	file     string
 	lines    index
 	cfg      *Config
+	files    *lookup.Files // that look-ups in expansions read
 	mistakes []Mistake
 	warnings []Mistake
 }
 
 func newBinder(file, dir string, lines index) *binder {
-	cfg := &Config{File: file, Dir: dir}
+	cfg := &Config{File: file, Dir: dir, lines: lines}
 	cfg.PrimaryHostname, _ = os.Hostname()
 	if checkHostName(cfg.PrimaryHostname) != nil {
 		cfg.PrimaryHostname = "localhost"
 	}
-	return &binder{file: file, lines: lines, cfg: cfg}
+	return &binder{file: file, lines: lines, cfg: cfg, files: new(lookup.Files)}
 }
 
 // wrong notes a mistake at the option of that path.
@@ -194,6 +198,8 @@ func (b *binder) set(o option, raw any, path []string) {
 		*p, err = stringOf(raw, `a rate, as in "100/s"`, parseRate)
 	case *time.Duration:
 		*p, err = duration(o, raw)
+	case **expand.String:
+		*p, err = b.expanded(o, raw)
 	case *[]RetryStep:
 		*p, err = stringOf(raw, `a retry rule, as in "F,2h,15m; G,16h,1h,1.5"`, parseRetryRule)
 	default:
@@ -267,7 +273,7 @@ func (b *binder) text(o option, raw any) (string, error) {
 	case "logfile":
 		return b.logPath(s)
 	case "expanded":
-		return expand(s, b.cfg.PrimaryHostname)
+		return expandHostname(s, b.cfg.PrimaryHostname)
 	}
 	return s, nil
 }
@@ -306,8 +312,8 @@ func (b *binder) logPath(s string) (string, error) {
 	return p, err
 }
 
-// expand replaces the one variable that this build knows.
-func expand(s, hostname string) (string, error) {
+// expandHostname replaces the one variable that this build knows here.
+func expandHostname(s, hostname string) (string, error) {
 	s = strings.NewReplacer("${primary_hostname}", hostname, "$primary_hostname", hostname).Replace(s)
 	if strings.Contains(s, "$") {
 		return "", fmt.Errorf("expansion of anything but $primary_hostname is not in this build")

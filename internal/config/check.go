@@ -116,9 +116,11 @@ func (b *binder) checkTransports(listeners []listener) {
 		t := b.cfg.Transports[name]
 		path := []string{"transport", name}
 		b.checkLoop(t.FallbackHosts, t.Port, under(path, "fallback_hosts"), listeners)
-		if t.Interface != "" {
-			if _, err := netip.ParseAddr(t.Interface); err != nil {
-				b.wrong(under(path, "interface"), "%q is no IP address", t.Interface)
+		if t.Interface != nil {
+			if text, ok := t.Interface.Constant(); ok {
+				if _, err := netip.ParseAddr(text); err != nil {
+					b.wrong(under(path, "interface"), "%q is no IP address", text)
+				}
 			}
 		}
 	}

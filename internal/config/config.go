@@ -11,6 +11,7 @@ package config
 import (
 	"time"
 
+	"mtad/internal/expand"
 	"mtad/internal/lists"
 )
 
@@ -24,6 +25,7 @@ import (
 //	kind:"..."        how the text is read where the type does not say it: file, logfile, count, hosts, words, expanded
 //	min:"1" max:"9"   for numbers
 //	oneof:"a b"       for words
+//	vars:"host"       for kind expanded: the variables there are
 //	first:"value"     stands in config.toml, with this value
 //	example:"value"   stands there as a comment, where there is no default
 
@@ -106,6 +108,14 @@ type Config struct {
 	AddressLists map[string][]string `opt:"addresslist" kind:"named"`
 
 	Warnings []string // for check and the log at start: not errors, but worth saying
+
+	lines index
+}
+
+// Mistake is something wrong with the option of that path ("transport", "smtp",
+// "tls_certificate"), found by who knows more of its value than this package.
+func (c *Config) Mistake(text string, path ...string) Mistake {
+	return Mistake{c.File, c.lines.line(path...), keyName(path), text}
 }
 
 // Listen is one [[listen]].
@@ -158,9 +168,9 @@ type Transport struct {
 	// How long the answer to the end of a message may take.
 	FinalTimeout time.Duration `opt:"final_timeout" default:"10m" min:"1s"`
 	// IP address to connect from.
-	Interface string `opt:"interface" kind:"expanded" unset:"the system chooses" example:"192.0.2.1"`
+	Interface *expand.String `opt:"interface" kind:"expanded" vars:"host" unset:"the system chooses" example:"192.0.2.1"`
 	// What stands behind EHLO.
-	HeloData string `opt:"helo_data" kind:"expanded" default:"$primary_hostname"`
+	HeloData *expand.String `opt:"helo_data" kind:"expanded" vars:"host" default:"$primary_hostname"`
 	// Connections at one time to one host.
 	MaxConnections int `opt:"max_connections" default:"20" min:"1"`
 	// Messages to one host in a time, as "100/s", "10/m" or "500/h".
@@ -169,6 +179,33 @@ type Transport struct {
 	ConnectionLinger time.Duration `opt:"connection_linger" default:"1s" min:"0s"`
 	// Hosts to try when all others have failed.
 	FallbackHosts []string `opt:"fallback_hosts" kind:"hosts" unset:"none" example:"[\"192.0.2.25\"]"`
+
+	// Hosts that TLS is not tried with, though they offer it.
+	HostsAvoidTLS *lists.HostList `opt:"hosts_avoid_tls" unset:"none" example:"[\"192.0.2.9\", \"*.old.example\"]"`
+	// Hosts that get no mail in clear: without TLS the next host is tried, then mail waits.
+	HostsRequireTLS *lists.HostList `opt:"hosts_require_tls" unset:"none" example:"*.example.com"`
+	// Certificate for servers that ask for one: a PEM file.
+	TLSCertificate *expand.String `opt:"tls_certificate" kind:"expanded" vars:"host" unset:"none"`
+	// Private key of it: a PEM file.
+	TLSPrivateKey *expand.String `opt:"tls_privatekey" kind:"expanded" vars:"host" unset:"in the file of tls_certificate"`
+	// Certificates that a server's must chain to, or be one of: a PEM file, or a folder of <hash>.0 files. A server in TLS that fails it gets no mail; hosts_require_tls sees to it that there is TLS.
+	TLSVerifyCertificates *expand.String `opt:"tls_verify_certificates" kind:"expanded" vars:"host" unset:"servers are not verified"`
+	// Ciphers of which one must be used, as in "openssl ciphers".
+	TLSVerifyCiphers *expand.String `opt:"tls_verify_ciphers" kind:"expanded" vars:"host" unset:"the engine's"`
+	// Hosts whose certificate must bear their name (or address, where they are given as one), where tls_verify_certificates is set.
+	TLSVerifyCertHostnames *lists.HostList `opt:"tls_verify_cert_hostnames" default:"*"`
+	// Where TLS was tried and failed, try the same host again in clear, on a new connection; never with hosts in hosts_require_tls.
+	TLSTempfailTryclear bool `opt:"tls_tempfail_tryclear" default:"false"`
+	// Key exchange groups, separated by colons: "X25519:P-256" costs less than the default.
+	TLSGroups string `opt:"tls_groups" unset:"the engine's" example:"X25519:P-256"`
+	// How a connection in TLS goes from one message to the next. "shutdown": TLS ends, and begins anew for the next message. "keep": the TLS session is handed on with the connection.
+	TLSHandoff string `opt:"tls_handoff" default:"shutdown" oneof:"shutdown keep"`
+	// What is done with a host that does not go on after TLS was shut down. "keep": as tls_handoff = "keep". "reconnect": a new connection for each message.
+	TLSHandoffFallback string `opt:"tls_handoff_fallback" default:"keep" oneof:"keep reconnect"`
+	// How long it is remembered that a host does not go on.
+	TLSHandoffMemory time.Duration `opt:"tls_handoff_memory" default:"24h" min:"0s"`
+	// How long the answer to EHLO may take after TLS was shut down.
+	HandoffTimeout time.Duration `opt:"handoff_timeout" default:"5s" min:"10ms"`
 }
 
 // Retry is one [[retry]].

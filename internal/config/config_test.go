@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"mtad/internal/expand"
 	"mtad/internal/lists"
 )
 
@@ -136,6 +137,19 @@ max_connections = 5
 max_message_rate = "30/m"
 connection_linger = 0
 fallback_hosts = "192.0.2.4"
+hosts_avoid_tls = "192.0.2.5"
+hosts_require_tls = "*.example.com"
+tls_certificate = "${if eq{$host}{mx}{own.pem}fail}"
+tls_privatekey = "own.key"
+tls_verify_certificates = "ca.pem"
+tls_verify_ciphers = "HIGH"
+tls_verify_cert_hostnames = []
+tls_tempfail_tryclear = true
+tls_groups = "X25519"
+tls_handoff = "keep"
+tls_handoff_fallback = "reconnect"
+tls_handoff_memory = "1h"
+handoff_timeout = "2s"
 
 [[retry]]
 domains = "example.com"
@@ -155,7 +169,25 @@ token_file = "admin.token"
 	seen.Routers = slices.Clone(cfg.Routers)
 	seen.Routers[0].Domains, seen.Retry = nil, slices.Clone(cfg.Retry)
 	seen.Retry[0].Domains = nil
-	seen.Transports = map[string]*Transport{"mda": cfg.Transports["mda"]}
+	seen.Transports, seen.lines = nil, nil
+	mda := *cfg.Transports["mda"]
+	for name, got := range map[string]*expand.String{
+		"192.0.2.3": mda.Interface, "$primary_hostname": mda.HeloData, "${if eq{$host}{mx}{own.pem}fail}": mda.TLSCertificate,
+		"own.key": mda.TLSPrivateKey, "ca.pem": mda.TLSVerifyCertificates, "HIGH": mda.TLSVerifyCiphers,
+	} {
+		if got == nil || got.Source() != name {
+			t.Errorf("%s is not as written", name)
+		}
+	}
+	mda.Interface, mda.HeloData, mda.TLSCertificate, mda.TLSPrivateKey, mda.TLSVerifyCertificates, mda.TLSVerifyCiphers = nil, nil, nil, nil, nil, nil
+	mda.HostsAvoidTLS, mda.HostsRequireTLS, mda.TLSVerifyCertHostnames = nil, nil, nil
+	if want := (Transport{
+		Name: "mda", Driver: "smtp", Protocol: "lmtp", Port: 24, BatchMax: 1, MaxRcpt: 2, ConnectTimeout: time.Second, CommandTimeout: 2 * time.Second,
+		DataTimeout: 3 * time.Second, FinalTimeout: 4 * time.Second, MaxConnections: 5, MaxMessageRate: 0.5, FallbackHosts: []string{"192.0.2.4"},
+		TLSTempfailTryclear: true, TLSGroups: "X25519", TLSHandoff: "keep", TLSHandoffFallback: "reconnect", TLSHandoffMemory: time.Hour, HandoffTimeout: 2 * time.Second,
+	}); !reflect.DeepEqual(mda, want) {
+		t.Errorf("transport: got  %+v\nwant %+v", mda, want)
+	}
 	want := Config{
 		File: "config.toml", Dir: dir, PrimaryHostname: "relay.example.net", SpoolDirectory: "/var/spool/mtad", LogFilePath: "stderr", LogFormat: "json",
 		SMTPBanner: "relay.example.net ready", SMTPAcceptMax: 1, SMTPAcceptMaxPerHost: 2, SMTPAcceptMaxPerConnection: 3,
@@ -168,8 +200,6 @@ token_file = "admin.token"
 		Routers: []Router{{Name: "r", Driver: "domainlist", Hosts: []string{"192.0.2.1", "mx.example.com"},
 			RouteList:      map[string][]string{"example.com": {"mx1", "mx2:26"}, "*.example.com": {"[2001:db8::1]:25"}},
 			RandomizeHosts: true, Transport: "mda", FallbackHosts: []string{"192.0.2.2"}}},
-		Transports: map[string]*Transport{"mda": {"mda", "smtp", "lmtp", 24, 1, 2, time.Second, 2 * time.Second, 3 * time.Second, 4 * time.Second,
-			"192.0.2.3", "relay.example.net", 5, 0.5, 0, []string{"192.0.2.4"}}},
 		Retry: []Retry{{Errors: []string{"tls", "rcpt_4xx"}, Rule: []RetryStep{{'F', 2 * time.Hour, 15 * time.Minute, 0}, {'G', 96 * time.Hour, time.Hour, 1.5}}}},
 		Admin: Admin{"127.0.0.1:9925", filepath.Join(dir, "admin.token")},
 	}
@@ -186,6 +216,10 @@ token_file = "admin.token"
 		"enhanced_status_advertise_hosts": cfg.EnhancedStatusAdvertiseHosts.Match(host("192.0.2.2")).Answer == lists.Yes,
 		"router.domains":                  cfg.Routers[0].Domains.Match("example.org").Answer == lists.No,
 		"retry.domains":                   cfg.Retry[0].Domains.Match("example.com").Answer == lists.Yes,
+		"hosts_avoid_tls":                 cfg.Transports["mda"].HostsAvoidTLS.Match(host("192.0.2.5")).Answer == lists.Yes,
+		"hosts_require_tls":               cfg.Transports["mda"].HostsRequireTLS.Match(lists.Host{Addr: netip.MustParseAddr("192.0.2.5"), Name: "mx.example.com"}).Answer == lists.Yes,
+		"tls_verify_cert_hostnames":       cfg.Transports["mda"].TLSVerifyCertHostnames.Match(host("192.0.2.5")).Answer == lists.No,
+		"tls_verify_cert_hostnames *":     cfg.Transports["smtp"].TLSVerifyCertHostnames.Match(host("192.0.2.5")).Answer == lists.Yes,
 		"transport smtp":                  cfg.Transports["smtp"].BatchMax == 500,
 	} {
 		if !got {
@@ -211,7 +245,7 @@ func TestDefault(t *testing.T) {
 		t.Errorf("tables: %+v", c)
 	}
 	smtp := c.Transports["smtp"]
-	if smtp == nil || smtp.MaxConnections != 20 || smtp.MaxRcpt != 100 || smtp.ConnectionLinger != time.Second || smtp.FinalTimeout != 10*time.Minute || smtp.HeloData != c.PrimaryHostname {
+	if smtp == nil || smtp.MaxConnections != 20 || smtp.MaxRcpt != 100 || smtp.ConnectionLinger != time.Second || smtp.FinalTimeout != 10*time.Minute || smtp.HeloData.Source() != "$primary_hostname" {
 		t.Errorf("transport: %+v", smtp)
 	}
 	want := []RetryStep{{'F', 2 * time.Hour, 15 * time.Minute, 0}, {'G', 16 * time.Hour, time.Hour, 1.5}, {'F', 96 * time.Hour, 6 * time.Hour, 0}}

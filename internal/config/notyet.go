@@ -9,11 +9,9 @@ var arriving = map[string]string{
 		tls_verify_certificates tls_log_cipher tls_log_peerdn tls_host_accept_relay tls_groups auth_over_tls_hosts
 		host_auth_accept_relay auth_hosts received_header_text proxy_protocol_hosts ignore_bounce_errors_after
 		delay_warning authenticator`,
-	"transport": `hosts_avoid_tls hosts_require_tls tls_certificate tls_privatekey tls_verify_certificates tls_verify_ciphers
-		tls_verify_cert_hostnames tls_tempfail_tryclear tls_handoff tls_handoff_fallback tls_handoff_memory handoff_timeout
-		hosts_try_auth hosts_require_auth tls_groups hosts_override`,
-	"=tls":    "starttls implicit",
-	"=driver": "lookuphost",
+	"transport": `hosts_try_auth hosts_require_auth hosts_override`,
+	"=tls":      "starttls implicit",
+	"=driver":   "lookuphost",
 }
 
 // notYet reports whether a key of that table is still to come.

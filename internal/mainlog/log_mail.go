@@ -87,6 +87,18 @@ func (l *Log) HostFailed(h HostFailure) {
 	n.end(toMain)
 }
 
+// InClear says that a session goes on in clear though TLS was tried with its host
+// or refused by it.
+func (l *Log) InClear(id ID, h Host, why string) {
+	n := l.begin("in_clear", id)
+	if n == nil {
+		return
+	}
+	n.host(" H=", h)
+	n.text(": in clear: ", "reason", why)
+	n.end(toMain)
+}
+
 // InDoubt says that a session was cut off between the final dot and its answer:
 // the next hop may have the message, and will be sent it again.
 func (l *Log) InDoubt(id ID, h Host, why string) {

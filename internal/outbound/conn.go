@@ -19,6 +19,7 @@ func (c *Conn) Quit(ctx context.Context) {
 		w := take(ctx, c, &Settings{CommandTimeout: quitWait})
 		w.command(ScopeSession, "QUIT", nil)
 		w.release()
+		c.Socket.Shutdown() // no cut, in TLS
 	}
 	c.Abort()
 }
@@ -35,5 +36,6 @@ func (c *Conn) Abort() {
 func (c *Conn) leave() {
 	c.Socket.SetWriteDeadline(deadline(time.Second))
 	c.Socket.Write([]byte("QUIT\r\n"))
+	c.Socket.Shutdown()
 	c.Abort()
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"runtime"
 	"slices"
 	"strings"
@@ -41,7 +42,7 @@ func opened(t *testing.T, s *Settings, script ...string) (*Conn, chan error) {
 	client, server := tcpPair(t)
 	served := make(chan error, 1)
 	go func() { served <- serve(server, append(pipelining(), script...)) }()
-	c, f := open(t.Context(), client, testTarget, s)
+	c, f := open(t.Context(), client, testTarget, s, "")
 	if f != nil {
 		t.Fatal(f)
 	}
@@ -66,7 +67,7 @@ func TestDial(t *testing.T) {
 	}()
 	s := settings(nil)
 	s.Interface = "127.0.0.2"
-	c, f := Dial(t.Context(), Target{Name: "mx", Addr: l.Addr().String(), IP: "127.0.0.1"}, s)
+	c, f := Dial(t.Context(), Target{Name: "mx", Addr: netip.MustParseAddrPort(l.Addr().String()), IP: "127.0.0.1"}, s)
 	if f != nil {
 		t.Fatal(f)
 	}
@@ -89,7 +90,7 @@ func TestDialFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := l.Addr().String()
+	addr := netip.MustParseAddrPort(l.Addr().String())
 	l.Close()
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
@@ -146,7 +147,7 @@ func TestShutdown(t *testing.T) {
 				cancel()
 				io.Copy(io.Discard, in)
 			}()
-			conn, f := open(t.Context(), client, testTarget, settings(nil))
+			conn, f := open(t.Context(), client, testTarget, settings(nil), "")
 			if f != nil {
 				t.Fatal(f)
 			}
@@ -225,7 +226,7 @@ func TestManyRecipients(t *testing.T) {
 		}
 	}()
 	s := settings([]string{"max_rcpt=5000"})
-	conn, f := open(t.Context(), client, testTarget, s)
+	conn, f := open(t.Context(), client, testTarget, s, "")
 	if f != nil {
 		t.Fatal(f)
 	}
@@ -373,7 +374,7 @@ func BenchmarkDeliver(b *testing.B) {
 	body := memory(strings.Repeat(strings.Repeat("x", 78)+"\r\n", 128))
 	go fastServer(server, len(body)+len(dot))
 	s := settings(nil)
-	conn, f := open(b.Context(), client, testTarget, s)
+	conn, f := open(b.Context(), client, testTarget, s, "")
 	if f != nil {
 		b.Fatal(f)
 	}

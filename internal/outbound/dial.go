@@ -13,13 +13,23 @@ import (
 // A fault has closed the connection already. ctx ends it early (Fault.Kind
 // "shutdown").
 func Dial(ctx context.Context, target Target, s *Settings) (*Conn, *Fault) {
+	c, f := dial(ctx, target, s, "")
+	if f != nil && f.inClear {
+		return dial(ctx, target, s, f.Text)
+	}
+	return c, f
+}
+
+// dial connects once. failed is what became of TLS on another connection just
+// now, where this one is to be in clear.
+func dial(ctx context.Context, target Target, s *Settings, failed string) (*Conn, *Fault) {
 	if !isHelo(s.Helo) {
 		return nil, &Fault{Scope: ScopeHost, Kind: "connect", Text: fmt.Sprintf("helo_data is %.100q: not a host name; cannot greet %s", s.Helo, target.String())}
 	}
-	tcp, err := connect(ctx, target.Addr, s)
+	tcp, err := connect(ctx, target.Addr.String(), s)
 	switch {
 	case err == nil:
-		return open(ctx, tcp, target, s)
+		return open(ctx, tcp, target, s, failed)
 	case ctx.Err() != nil:
 		return nil, stopped(&target, atConnect)
 	}
@@ -41,10 +51,10 @@ func connect(ctx context.Context, addr string, s *Settings) (net.Conn, error) {
 }
 
 // open greets the server behind a connection, which is its own from here on.
-func open(ctx context.Context, tcp net.Conn, target Target, s *Settings) (*Conn, *Fault) {
-	c := &Conn{Socket: tlsstate.New(tcp), Target: target, Clean: true}
+func open(ctx context.Context, tcp net.Conn, target Target, s *Settings, failed string) (*Conn, *Fault) {
+	c := &Conn{Socket: tlsstate.New(tcp), Target: target, Clean: true, Settings: s}
 	w := take(ctx, c, s)
-	f := w.begin()
+	f := w.begin(&progress{scope: ScopeHost, tls: factsOf(&s.TLS, failed)})
 	w.release()
 	switch {
 	case f != nil && !c.failed:

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -119,7 +120,7 @@ func (d *dialogue) check(t *testing.T, client, server net.Conn) {
 func (d *dialogue) play(t *testing.T, tcp net.Conn) string {
 	var b strings.Builder
 	s := settings(d.set)
-	conn, f := open(t.Context(), tcp, testTarget, s)
+	conn, f := open(t.Context(), tcp, testTarget, s, "")
 	if f != nil {
 		fmt.Fprintf(&b, "no session: %s\n", tellFault(f))
 		return b.String()
@@ -157,7 +158,7 @@ func (d *dialogue) play(t *testing.T, tcp net.Conn) string {
 	return b.String()
 }
 
-var testTarget = Target{Name: "mx.y.example", Addr: "192.0.2.9:25", IP: "192.0.2.9"}
+var testTarget = Target{Name: "mx.y.example", Addr: netip.MustParseAddrPort("192.0.2.9:25"), IP: "192.0.2.9"}
 
 func settings(options []string) *Settings {
 	s := &Settings{

@@ -57,6 +57,8 @@ const (
 
 // Exim's numbers of errors that are none of the system's.
 const (
+	codeTLS      = -37 // ERRNO_TLSFAILURE
+	codeNoTLS    = -38 // ERRNO_TLSREQUIRED
 	codeClosed   = -18 // ERRNO_SMTPCLOSED
 	codeFormat   = -19 // ERRNO_SMTPFORMAT
 	codeRcpt4xx  = -44 // ERRNO_RCPT4XX
@@ -167,6 +169,11 @@ func systemError(err error) (name string, number int) {
 // stopped is the end of ctx: nobody's failure.
 func stopped(t *Target, after string) *Fault {
 	return &Fault{Scope: ScopeSession, Kind: "shutdown", Text: clip("H=" + t.String() + ": given up by this host after " + after)}
+}
+
+// Unready is a fault of our own configuration for a host.
+func Unready(t *Target, err error) *Fault {
+	return &Fault{Scope: ScopeHost, Kind: "connect", Text: clip("H=" + t.String() + ": " + printable(err.Error()))}
 }
 
 // unsent is a refusal of our own: this message, or this recipient, cannot go to

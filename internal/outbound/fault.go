@@ -13,6 +13,10 @@ type Fault struct {
 	Text  string // sanitised: "H=mx.z.example [192.0.2.8]: Connection refused"
 	Reply string // the server's last line, where one decided it
 	Busy  bool   // 421: the host asks for less
+	// inClear: the same host is to be tried again, on a new connection in clear.
+	inClear bool
+	// NoCarryOn: the server does not go on after TLS was shut down (SPEC H5).
+	NoCarryOn bool
 	// InDoubt: the final dot was sent and not answered. The message may have been
 	// delivered.
 	InDoubt bool

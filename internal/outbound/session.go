@@ -9,18 +9,23 @@ const (
 	takeGreeting step = iota
 	sayHello          // EHLO; LHLO where LMTP is spoken
 	sayHELO
+	sayStartTLS
+	giveUp
 	ready
 )
 
 // progress is what is known of a session so far.
 type progress struct {
+	scope   Scope // of a fault
 	greeted bool
-	helloed bool // EHLO, LHLO or HELO was answered 2xx
+	helloed bool // EHLO, LHLO or HELO was answered 2xx since the session began or TLS did
 	ancient bool // EHLO was answered 5xx
+	down    bool // TLS was shut down: a hand-over
+	tls     TLSFacts
 }
 
 // next says what comes next. It is all there is to the order of things.
-func (p progress) next() step {
+func (p *progress) next() step {
 	switch {
 	case !p.greeted:
 		return takeGreeting
@@ -29,22 +34,32 @@ func (p progress) next() step {
 	case !p.helloed:
 		return sayHELO
 	}
+	switch choice, _ := p.tls.Choose(); choice {
+	case StartTLS:
+		return sayStartTLS
+	case LeaveHost, TryClear:
+		return giveUp
+	}
 	return ready
 }
 
 // begin takes a session to where MAIL may be said.
-func (w *wire) begin() *Fault {
-	var p progress
+func (w *wire) begin(p *progress) *Fault {
 	for {
 		var f *Fault
 		switch p.next() {
 		case takeGreeting:
-			f = w.greeting(&p)
+			f = w.greeting(p)
 		case sayHello:
-			f = w.hello(&p)
+			f = w.hello(p)
 		case sayHELO:
-			f = w.helo(&p)
+			f = w.helo(p)
+		case sayStartTLS:
+			f = w.startTLS(p)
+		case giveUp:
+			f = w.withoutTLS(p)
 		case ready:
+			w.conn.Clear = p.tls.inClear()
 			return nil
 		}
 		if f != nil {
@@ -54,7 +69,7 @@ func (w *wire) begin() *Fault {
 }
 
 func (w *wire) greeting(p *progress) *Fault {
-	_, f := w.answer(ScopeHost, atGreeting, nil)
+	_, f := w.answer(p.scope, atGreeting, nil)
 	p.greeted = f == nil
 	return f
 }
@@ -68,7 +83,8 @@ func (w *wire) hello(p *progress) *Fault {
 	}
 	var ext smtp.Extensions
 	first := true // the first line is the server's name
-	a, f := w.command(ScopeHost, verb+w.set.Helo, func(text []byte) {
+	w.quick = p.tls.mayStart()
+	a, f := w.command(p.scope, verb+w.set.Helo, func(text []byte) {
 		if !first {
 			ext.Add(text)
 		}
@@ -77,7 +93,8 @@ func (w *wire) hello(p *progress) *Fault {
 	switch {
 	case f == nil:
 		w.conn.Extensions, p.helloed = ext, true
-	case a.Permanent() && !w.set.LMTP: // RFC 5321 3.2
+		p.tls.Offered = ext.StartTLS
+	case a.Permanent() && !w.set.LMTP && !p.tls.HandedOn: // RFC 5321 3.2
 		p.ancient = true
 		return nil
 	}
@@ -85,9 +102,10 @@ func (w *wire) hello(p *progress) *Fault {
 }
 
 func (w *wire) helo(p *progress) *Fault {
-	_, f := w.command(ScopeHost, "HELO "+w.set.Helo, nil)
+	_, f := w.command(p.scope, "HELO "+w.set.Helo, nil)
 	if f == nil {
 		w.conn.Extensions, p.helloed = smtp.Extensions{}, true
+		p.tls.Offered = false
 	}
 	return f
 }

@@ -3,6 +3,8 @@
 package outbound
 
 import (
+	"crypto/tls"
+	"net/netip"
 	"time"
 
 	"mtad/internal/smtp"
@@ -13,7 +15,7 @@ import (
 // Target is the server to speak to.
 type Target struct {
 	Name string // host name for logs, SNI and verification; an address where it was given as one
-	Addr string // "192.0.2.9:25"
+	Addr netip.AddrPort
 	IP   string // "192.0.2.9"
 }
 
@@ -29,6 +31,19 @@ type Settings struct {
 	CommandTimeout time.Duration
 	DataTimeout    time.Duration // for each block of the message
 	FinalTimeout   time.Duration // for the reply to the final dot
+	HandoffTimeout time.Duration // for the reply to EHLO after TLS was shut down
+	TLS            TLS
+}
+
+// TLS is what a transport wants of TLS with one host.
+type TLS struct {
+	Avoid    string // the item of hosts_avoid_tls that the host is; "" where it is none
+	Require  string // the same of hosts_require_tls
+	TryClear bool   // tls_tempfail_tryclear
+	// Client makes the configuration of a handshake with that host; verified says
+	// that one that succeeds has verified the server. It is asked just before
+	// STARTTLS. nil: TLS is not tried.
+	Client func(Target) (cfg *tls.Config, verified bool, err error)
 }
 
 // Conn is a connection between two messages: the socket, what EHLO said, and
@@ -42,6 +57,9 @@ type Conn struct {
 	Clean      bool       // false: RSET before MAIL
 	Messages   int        // sent on this connection
 	HandedOn   bool       // at least one hand-over lies behind it: log lines bear a *
+	Verified   bool       // in TLS: the server's certificate was verified
+	Clear      string     // why it is in clear though TLS was wanted; "" where it was not, or is on
+	Settings   *Settings  // what it was opened, or last taken over, with
 
 	failed bool // lost, or out of step: good for nothing but Abort
 }

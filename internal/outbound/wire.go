@@ -17,6 +17,9 @@ type wire struct {
 	conn   *Conn
 	set    *Settings
 	unhook func() bool // keeps ctx from closing the socket
+	// patience is how long the reply to a command may take.
+	patience time.Duration
+	quick    bool // what is written next has its reply acknowledged at once
 	*scratch
 }
 
@@ -32,7 +35,7 @@ var scratches = sync.Pool{New: func() any { return &scratch{out: make([]byte, 0,
 
 // take begins to speak on a connection; release ends it.
 func take(ctx context.Context, c *Conn, s *Settings) *wire {
-	w := &wire{ctx: ctx, conn: c, set: s, scratch: scratches.Get().(*scratch)}
+	w := &wire{ctx: ctx, conn: c, set: s, patience: s.CommandTimeout, scratch: scratches.Get().(*scratch)}
 	w.unhook = context.AfterFunc(ctx, func() { c.Socket.Close() })
 	return w
 }
@@ -68,7 +71,7 @@ func (w *wire) command(scope Scope, line string, keyword func([]byte)) (smtp.Ans
 }
 
 func (w *wire) answer(scope Scope, after string, keyword func([]byte)) (smtp.Answer, *Fault) {
-	a, err := w.reply(w.set.CommandTimeout, keyword)
+	a, err := w.reply(w.patience, keyword)
 	switch {
 	case err != nil:
 		return a, w.lost(scope, after, err)
@@ -87,6 +90,10 @@ func (w *wire) flush() error {
 	w.conn.Socket.SetWriteDeadline(deadline(w.set.CommandTimeout))
 	_, err := w.conn.Socket.Write(w.out)
 	w.out = w.out[:0]
+	if w.quick {
+		w.conn.Socket.QuickAck()
+		w.quick = false
+	}
 	return err
 }
 

@@ -1,0 +1,214 @@
+package actors
+
+import (
+	"cmp"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"time"
+
+	"mtad/internal/certs"
+	"mtad/internal/config"
+	"mtad/internal/expand"
+	"mtad/internal/lists"
+	"mtad/internal/outbound"
+	"mtad/internal/queue"
+)
+
+// transport is a [transport.NAME] made ready. What depends on the host is worked
+// out each time one is spoken to; where nothing does, all share one Settings.
+type transport struct {
+	cfg     *config.Transport
+	helo    string // primary_hostname: what helo_data is where it is unset
+	version string
+	certs   *certs.Store
+	base    outbound.Settings
+	shared  *outbound.Settings // nil: something depends on the host
+}
+
+// transports makes those of a configuration ready.
+func transportsOf(cfg *config.Config, version string, store *certs.Store) map[string]*transport {
+	all := make(map[string]*transport, len(cfg.Transports))
+	for name, t := range cfg.Transports {
+		all[name] = newTransport(t, cfg.PrimaryHostname, version, store)
+	}
+	return all
+}
+
+func newTransport(cfg *config.Transport, hostname, version string, store *certs.Store) *transport {
+	t := &transport{cfg: cfg, helo: hostname, version: version, certs: store}
+	t.base = outbound.Settings{
+		Transport:      cfg.Name,
+		LMTP:           cfg.Protocol == "lmtp",
+		MaxRcpt:        cfg.MaxRcpt,
+		ConnectTimeout: cfg.ConnectTimeout,
+		CommandTimeout: cfg.CommandTimeout,
+		DataTimeout:    cfg.DataTimeout,
+		FinalTimeout:   cfg.FinalTimeout,
+		HandoffTimeout: cfg.HandoffTimeout,
+	}
+	t.base.TLS.TryClear = cfg.TLSTempfailTryclear
+	t.base.TLS.Client = t.client
+	if cfg.HostsAvoidTLS == nil && cfg.HostsRequireTLS == nil && fixed(cfg.HeloData) && fixed(cfg.Interface) {
+		t.shared, _ = t.evaluate(outbound.Target{})
+	}
+	return t
+}
+
+// fixed reports a string whose value is the same for every host and at any time.
+func fixed(s *expand.String) bool {
+	if s == nil || s.Source() == "$primary_hostname" {
+		return true
+	}
+	_, constant := s.Constant()
+	return constant
+}
+
+// settings is what the transport asks of a session with that host, now.
+func (t *transport) settings(host outbound.Target) (*outbound.Settings, *outbound.Fault) {
+	if t.shared != nil {
+		return t.shared, nil
+	}
+	return t.evaluate(host)
+}
+
+func (t *transport) evaluate(host outbound.Target) (*outbound.Settings, *outbound.Fault) {
+	s := t.base
+	var err, err2 error
+	vars := hostVars{t.helo, t.version, host}
+	s.Helo, err = value("helo_data", t.cfg.HeloData, vars)
+	s.Helo = cmp.Or(s.Helo, t.helo)
+	s.Interface, err2 = value("interface", t.cfg.Interface, vars)
+	if err := errors.Join(err, err2); err != nil {
+		return nil, outbound.Unready(&host, err)
+	}
+	who := listed(host)
+	s.TLS.Avoid = matches(t.cfg.HostsAvoidTLS, who, lists.Yes)
+	s.TLS.Require = matches(t.cfg.HostsRequireTLS, who, lists.Yes, lists.Unknown)
+	return &s, nil
+}
+
+// listed is a host as lists know it.
+func listed(host outbound.Target) lists.Host {
+	h := lists.Host{Addr: host.Addr.Addr()}
+	if host.Name != host.IP {
+		h.Name = host.Name
+	}
+	return h
+}
+
+// matches returns the item by which a host is in a list, "" where it is not. What
+// cannot be known now counts as a match where Unknown is among the answers: the
+// stricter side is the caller's to name (SPEC 3).
+func matches(l *lists.HostList, host lists.Host, in ...lists.Answer) string {
+	r := l.Match(host)
+	for _, a := range in {
+		if r.Answer == a {
+			return cmp.Or(r.Item, "the list")
+		}
+	}
+	return ""
+}
+
+// client is the TLS configuration for a handshake with that host; verified says
+// that one which succeeds has verified the server.
+func (t *transport) client(host outbound.Target) (cfg *tls.Config, verified bool, err error) {
+	o, err := t.options(host)
+	if err != nil {
+		return nil, false, err
+	}
+	o.VerifyName = matches(t.cfg.TLSVerifyCertHostnames, listed(host), lists.Yes, lists.Unknown) != ""
+	cfg, err = t.certs.Client(o, certs.Host{Name: host.Name, Addr: host.Addr})
+	return cfg, o.VerifyCertificates != "", err
+}
+
+// options are those of TLS, expanded.
+func (t *transport) options(host outbound.Target) (certs.Client, error) {
+	var o certs.Client
+	vars := hostVars{t.helo, t.version, host}
+	o.Groups = t.cfg.TLSGroups
+	for _, f := range []struct {
+		name   string
+		option *expand.String
+		to     *string
+		file   bool
+	}{
+		{"tls_certificate", t.cfg.TLSCertificate, &o.Certificate, true},
+		{"tls_privatekey", t.cfg.TLSPrivateKey, &o.PrivateKey, true},
+		{"tls_verify_certificates", t.cfg.TLSVerifyCertificates, &o.VerifyCertificates, true},
+		{"tls_verify_ciphers", t.cfg.TLSVerifyCiphers, &o.Ciphers, false},
+	} {
+		var err error
+		if f.file {
+			*f.to, err = fileName(f.name, f.option, vars)
+		} else {
+			*f.to, err = value(f.name, f.option, vars)
+		}
+		if err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+// hostVars is what there is where an option is expanded for a host (SPEC 3).
+type hostVars struct {
+	hostname, version string
+	host              outbound.Target
+}
+
+func (h hostVars) AppendVar(dst []byte, v expand.Var) []byte {
+	switch v {
+	case expand.PrimaryHostname:
+		return append(dst, h.hostname...)
+	case expand.VersionNumber:
+		return append(dst, h.version...)
+	case expand.TodFull:
+		return expand.AppendTodFull(dst, time.Now())
+	case expand.TodLog:
+		return expand.AppendTodLog(dst, time.Now())
+	case expand.Host:
+		return append(dst, h.host.Name...)
+	case expand.HostAddress:
+		return append(dst, h.host.IP...)
+	}
+	return dst
+}
+
+// value expands an option; "" where it is unset, or its expansion was forced to
+// fail (SPEC C9).
+func value(name string, s *expand.String, vars expand.Env) (string, error) {
+	v, err := expanded(name, s, vars)
+	return v.String(), err
+}
+
+func fileName(name string, s *expand.String, vars expand.Env) (string, error) {
+	v, err := expanded(name, s, vars)
+	if err != nil {
+		return "", err
+	}
+	file, err := v.FileName()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	return file, nil
+}
+
+func expanded(name string, s *expand.String, vars expand.Env) (expand.Value, error) {
+	if s == nil {
+		return expand.Value{}, nil
+	}
+	v, err := s.Eval(vars)
+	switch {
+	case errors.Is(err, expand.ErrForced):
+		return expand.Value{}, nil
+	case err != nil:
+		return expand.Value{}, fmt.Errorf("%s: %w", name, err)
+	}
+	return v, nil
+}
+
+// target translates the queue's word for a host to outbound's.
+func target(h queue.HostAddr) outbound.Target {
+	return outbound.Target{Name: h.Name, Addr: h.Addr, IP: h.Addr.Addr().String()}
+}
