@@ -144,7 +144,7 @@ func (a *attempt) decide(fates []outbound.Fate) {
 
 // transact sends the message on the connection at hand.
 func (a *attempt) transact(settings *outbound.Settings, msg *outbound.Message) {
-	a.mutateDelivery(msg)
+	a.mutate(msg)
 	res := outbound.Deliver(a.ctx, a.conn, settings, msg, a.record)
 	if res.Again {
 		a.report.Again = true

@@ -86,18 +86,14 @@ func start(o Options, at func(point string)) *Daemon {
 		running:  make(chan struct{}),
 		empty:    make(chan struct{}),
 	}
-	deps := inbound.Deps{
+	d.inbound = inbound.NewServer(inbound.Deps{
 		Config:   func() *config.Config { return d.cfg },
 		Spool:    o.Spool,
 		Log:      o.Log,
 		Arrived:  func(env *spool.Envelope) { d.root.Send(d.queue.Load(), &arrived{env: env}) },
 		Version:  o.Version,
 		Draining: d.draining.Load,
-	}
-	if broken, mutated := mutateInbound(deps); mutated {
-		deps = broken
-	}
-	d.inbound = inbound.NewServer(deps)
+	})
 	for _, b := range o.Listeners {
 		d.inlets = append(d.inlets, &inlet{h: d, net: b.Listener, listener: inbound.Listener{Name: b.Listen.Address, TLS: b.Listen.TLS}})
 	}
