@@ -1,8 +1,10 @@
 package crash
 
 import (
+	"errors"
 	"flag"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,6 +51,26 @@ func TestRun(t *testing.T) {
 			t.Log(v)
 			if !tt.found(v) || v.Acked < 300 {
 				t.Error("wrong verdict")
+			}
+		})
+	}
+}
+
+// TestTimeIsUp shows that a relay that hangs ends the run, and that what it has
+// not delivered is not called lost.
+func TestTimeIsUp(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ mutant, waiting string }{
+		{"lazy", "waiting for the queue to empty"},
+		{"mute", "under load"},
+	} {
+		t.Run(tt.mutant, func(t *testing.T) {
+			t.Parallel()
+			p := Plan{Kills: 2, Look: 2, Messages: 100, Rate: 2000, Sessions: 10, MaxUp: 10 * time.Millisecond,
+				Grace: time.Hour, Limit: time.Second, Size: func(int) int { return 1500 }}
+			v, err := Run(p, func(nextHop string) Relay { return newFake(nextHop, tt.mutant) })
+			if !errors.Is(err, errTime) || !strings.Contains(err.Error(), tt.waiting) || !v.Clean() {
+				t.Errorf("%v\n%v", err, v)
 			}
 		})
 	}

@@ -16,7 +16,7 @@ import (
 // its disk: a kill takes all else.
 type fake struct {
 	addr, nextHop string
-	mutant        string // "" or one of those in TestJudge
+	mutant        string // "" or one of those in the tests
 
 	mu    sync.Mutex
 	life  int // which start; what belongs to an earlier one can touch nothing
@@ -97,7 +97,9 @@ func (f *fake) Start() error {
 		}
 	}()
 	for range 4 {
-		go f.deliver(life)
+		if f.mutant != "lazy" {
+			go f.deliver(life)
+		}
 	}
 	return nil
 }
@@ -160,6 +162,10 @@ func (f *fake) serve(life int, c *textproto.Conn) {
 		case "DATA":
 			c.PrintfLine("354 go")
 			if m.body, err = c.ReadDotBytes(); err != nil {
+				return
+			}
+			if f.mutant == "mute" {
+				c.ReadLine() // until a kill
 				return
 			}
 			if f.mutant == "M3" {
