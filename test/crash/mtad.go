@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"mtad/test/interop/peer"
@@ -43,13 +44,19 @@ func newMtad(bin, dir, nextHop, mutant string) (*mtad, error) {
 // the relay is dead, senders that knock would now and then be given its own port.
 func lowAddr() (string, error) {
 	for range 100 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(20000)))
+		port := 10000 + rand.IntN(20000)
+		if _, twice := given.LoadOrStore(port, true); twice {
+			continue
+		}
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err == nil {
 			return l.Addr().String(), l.Close()
 		}
 	}
 	return "", errors.New("no free port between 10000 and 30000")
 }
+
+var given sync.Map // ports that lowAddr has given out
 
 func (m *mtad) Addr() string { return m.config.Addr }
 
