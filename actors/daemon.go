@@ -74,13 +74,13 @@ type Options struct {
 
 // Start brings the actors to life. It returns at once; Running tells when the
 // queue has read the spool and schedules.
-func Start(o Options) *Daemon { return start(o, nil) }
+func Start(o Options) *Daemon { return start(o, lookupHost, nil) }
 
-func start(o Options, at func(point string)) *Daemon {
+func start(o Options, lookup route.Lookup, at func(point string)) *Daemon {
 	d := &Daemon{
 		at:  at,
 		cfg: o.Config, spool: o.Spool, log: o.Log, fatal: o.Fatal,
-		router:   route.New(o.Config, lookupHost),
+		router:   route.New(o.Config, lookup),
 		retry:    route.NewRetry(o.Config.Retry),
 		settings: transportSettings(o.Config),
 		running:  make(chan struct{}),
