@@ -23,11 +23,10 @@ type attempt struct {
 	done   chan struct{}
 
 	// Owned by the goroutine until done is closed, then by the actor.
-	conn     *outbound.Conn // nil: to be dialled; afterwards nil where it cannot carry another message
-	report   queue.Report
-	returned bool // report is whole; false after a panic
+	conn   *outbound.Conn // nil: to be dialled; afterwards nil where it cannot carry another message
+	report queue.Report
 
-	// Owned by the actor; read by the supervisor after its death.
+	// Owned by the actor.
 	reported bool
 
 	// Owned by the goroutine.
@@ -53,7 +52,6 @@ func (a *attempt) run() {
 		a.take().Abort()
 	}
 	a.report.Open = a.conn != nil && a.mayBeHandedOn()
-	a.returned = true
 }
 
 // deliver takes the message from the spool, gets a connection and sends it.
@@ -159,7 +157,7 @@ func (a *attempt) decide(fates []outbound.Fate) {
 
 // transact sends the message on the connection at hand.
 func (a *attempt) transact(settings *outbound.Settings, msg *outbound.Message) {
-	a.mutateDelivery(msg)
+	a.mutate(msg)
 	res := outbound.Deliver(a.ctx, a.conn, settings, msg, a.record)
 	if res.Again {
 		a.report.Again = true

@@ -76,31 +76,27 @@ type Options struct {
 
 // Start brings the actors to life. It returns at once; Running tells when the
 // queue has read the spool and schedules.
-func Start(o Options) *Daemon { return start(o, nil) }
+func Start(o Options) *Daemon { return start(o, lookupHost, nil) }
 
-func start(o Options, at func(point string)) *Daemon {
+func start(o Options, lookup route.Lookup, at func(point string)) *Daemon {
 	d := &Daemon{
 		at:  at,
 		cfg: o.Config, spool: o.Spool, log: o.Log, fatal: o.Fatal,
-		router:     route.New(o.Config, lookupHost),
+		router:     route.New(o.Config, lookup),
 		retry:      route.NewRetry(o.Config.Retry),
 		transports: transportsOf(o.Config, o.Version, certs.NewStore(certs.Options{Dir: o.Config.Dir, SpoolDir: o.Config.SpoolDirectory, Hostname: o.Config.PrimaryHostname})),
 		handoffs:   newHandoffs(o.Spool, o.Log),
 		running:    make(chan struct{}),
 		empty:      make(chan struct{}),
 	}
-	deps := inbound.Deps{
+	d.inbound = inbound.NewServer(inbound.Deps{
 		Config:   func() *config.Config { return d.cfg },
 		Spool:    o.Spool,
 		Log:      o.Log,
 		Arrived:  func(env *spool.Envelope) { d.root.Send(d.queue.Load(), &arrived{env: env}) },
 		Version:  o.Version,
 		Draining: d.draining.Load,
-	}
-	if broken, mutated := mutateInbound(deps); mutated {
-		deps = broken
-	}
-	d.inbound = inbound.NewServer(deps)
+	})
 	for _, b := range o.Listeners {
 		d.inlets = append(d.inlets, &inlet{h: d, net: b.Listener, listener: inbound.Listener{Name: b.Listen.Address, TLS: b.Listen.TLS}})
 	}

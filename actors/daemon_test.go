@@ -15,6 +15,7 @@ import (
 	"mtad/internal/config"
 	"mtad/internal/mainlog"
 	"mtad/internal/queue"
+	"mtad/internal/route"
 	"mtad/spool"
 )
 
@@ -42,6 +43,12 @@ func newRelay(t *testing.T, at func(string), edit ...string) *relay {
 
 func relayOn(t *testing.T, dir string, h *hop, at func(string), edit ...string) *relay {
 	t.Helper()
+	return relayTo(t, dir, h, h.addr, lookupHost, at, edit...)
+}
+
+// relayTo starts a daemon whose next hop is known by a name.
+func relayTo(t *testing.T, dir string, h *hop, name string, lookup route.Lookup, at func(string), edit ...string) *relay {
+	t.Helper()
 	toml := fmt.Sprintf(`
 primary_hostname = "relay.test"
 host_accept_relay = "127.0.0.1"
@@ -53,7 +60,7 @@ hosts = [%q]
 transport = "smtp"
 [transport.smtp]
 %s
-`, h.addr, strings.Join(edit, "\n"))
+`, name, strings.Join(edit, "\n"))
 	cfg := loadConfig(t, dir, toml)
 	log, err := mainlog.Open(mainlog.Options{Path: filepath.Join(dir, "%slog"), Format: "exim"})
 	if err != nil {
@@ -72,7 +79,7 @@ transport = "smtp"
 		Config: cfg, Spool: sp, Log: log, Version: "test",
 		Listeners: []Bound{{Listener: l, Listen: config.Listen{Address: "test", TLS: "none"}}},
 		Fatal:     func(reason any) { r.fatal <- reason },
-	}, at)
+	}, lookup, at)
 	t.Cleanup(func() {
 		limit := patience
 		if r.dead {

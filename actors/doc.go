@@ -18,7 +18,7 @@
 //   - A socket actor never stops itself. It reports (handoff or ended) and the
 //     supervisor stops it after taking that in: system messages overtake user
 //     ones, so a Terminated could otherwise arrive before the handoff sent first.
-//     Only a Terminated that the supervisor did not order means death.
+//     Only the Terminated of one that still stands in its books means death.
 //   - A dead delivery is reported to the queue (lost) only when its goroutine has
 //     ended: one that still reads a 250 still records it.
 //   - Only the supervisor starts jobs, and none of an epoch that is over. When the

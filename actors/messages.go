@@ -56,12 +56,10 @@ type (
 	// ended: any socket actor → supervisor: nothing is left to do, stop me now.
 	ended struct{ pid *actor.PID }
 
-	// lost: supervisor → queue. The delivery died and its goroutine has ended.
-	// report is what the goroutine still found out and nobody has told the queue.
-	lost struct {
-		delivery queue.DeliveryID
-		report   *queue.Report
-	}
+	// lost: supervisor → queue. The delivery died and its goroutine has ended; or
+	// its last job was not begun. What it still found out stands in the spool,
+	// where the next attempt reads it.
+	lost struct{ delivery queue.DeliveryID }
 
 	// inFlight: supervisor → a new queue, its first message: what deliveries still
 	// hold. Only after it anything is scheduled. suspect is the message at
@@ -73,10 +71,7 @@ type (
 
 	// buried: a goroutine of the supervisor's → supervisor: the goroutine of an
 	// actor that died has ended too.
-	buried struct {
-		delivery queue.DeliveryID
-		attempt  *attempt
-	}
+	buried struct{ delivery queue.DeliveryID }
 
 	// inspect: anybody → queue: run f on the core, between two events, then close
 	// done. f must be quick; long work comes in slices.

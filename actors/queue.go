@@ -54,7 +54,8 @@ func (q *queueActor) Receive(ctx actor.Context) {
 		q.asked[m.report.Delivery] = ctx.Sender()
 		q.apply(q.core.Finished(now, m.report), nil)
 	case *lost:
-		q.lost(now, m)
+		delete(q.asked, m.delivery)
+		q.apply(q.core.Lost(now, m.delivery), nil)
 	case *wake:
 		q.armed = time.Time{}
 		q.apply(q.core.Tick(now), nil)
@@ -89,16 +90,6 @@ func (q *queueActor) begin(now time.Time, m *inFlight) {
 	q.core.InFlight(now, m.jobs)
 	q.apply(q.core.Start(now), nil)
 	q.h.started()
-}
-
-// lost takes a dead delivery's last words, then takes back what it held.
-func (q *queueActor) lost(now time.Time, m *lost) {
-	delete(q.asked, m.delivery)
-	if m.report != nil {
-		q.handle(m.report.Message)
-		q.apply(q.core.Finished(now, *m.report), nil)
-	}
-	q.apply(q.core.Lost(now, m.delivery), nil)
 }
 
 // apply does what the core wants, in order. env is the envelope of the message

@@ -3,15 +3,21 @@ package actors
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"mtad/internal/config"
+	"mtad/internal/outbound"
 	"mtad/internal/queue"
 )
 
@@ -159,6 +165,56 @@ func TestQueueRestartWithDeliveriesInFlight(t *testing.T) {
 		g := r.gauges()
 		return g.Active == 0 && g.Ready == 0
 	})
+}
+
+// What a dead queue still has in the mail is not begun: its successor may have
+// given it out already.
+func TestJobsOfADeadQueueAreNotBegun(t *testing.T) {
+	t.Parallel()
+	r := newRelay(t, nil)
+	old := queue.Job{Delivery: 1 << 60, Epoch: 1}
+	r.killQueue()
+	r.root.Send(r.supervisor, &startDelivery{job: old})
+	r.root.Send(r.supervisor, &handoff{from: r.queue.Load(), job: old, conn: &outbound.Conn{}})
+	if n := r.supervises("deliveries"); n != 0 {
+		t.Errorf("%d jobs of the last epoch were begun", n)
+	}
+
+	// While there is no queue (after its third death in a minute it rests),
+	// nothing of the one that died is begun either.
+	r.killQueue()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r.Inspect(ctx, func(*queue.Core) []queue.Action { panic("test: the third death") })
+	var last queue.Epoch
+	r.until("there is no queue", func() bool {
+		gone := false
+		r.supervisorDo(func(s *supervisor, ctx actor.Context) { gone, last = s.queue == nil, s.epoch })
+		return gone
+	})
+	r.root.Send(r.supervisor, &startDelivery{job: queue.Job{Delivery: 1 << 60, Epoch: last}})
+	if n := r.supervises("deliveries"); n != 0 {
+		t.Errorf("%d jobs of a dead queue were begun", n)
+	}
+}
+
+// Where a name is looked up, the messages behind it keep their order.
+func TestRoutingKeepsOrder(t *testing.T) {
+	t.Parallel()
+	h, here := newHop(t), make(chan struct{})
+	_, port, _ := net.SplitHostPort(h.addr)
+	lookup := func(context.Context, string) ([]netip.Addr, error) {
+		<-here
+		return []netip.Addr{mustAddr("127.0.0.1")}, nil
+	}
+	r := relayTo(t, t.TempDir(), h, "hop.test:"+port, lookup, nil, "max_connections = 1")
+	subjects := names("m", 30)
+	r.submit(subjects...)
+	close(here)
+	r.idle()
+	if got := r.hop.got(); !slices.Equal(got, subjects) {
+		t.Errorf("the hop has got %v", got)
+	}
 }
 
 // A message at which the queue dies twice running is frozen, and the others go on.

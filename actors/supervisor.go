@@ -27,7 +27,6 @@ type supervisor struct {
 	connections map[string]*connection       // by actor id
 	deliveries  map[queue.DeliveryID]*holder // who holds which job
 	byActor     map[string]queue.DeliveryID  // deliveries by actor id
-	ordered     map[string]struct{}          // actors told to stop: their Terminated is no death
 	burying     int                          // dead deliveries whose goroutines still run
 	quitting    int                          // connections being ended without an actor
 }
@@ -45,7 +44,6 @@ func newSupervisor(h *Daemon) *supervisor {
 		connections: make(map[string]*connection),
 		deliveries:  make(map[queue.DeliveryID]*holder),
 		byActor:     make(map[string]queue.DeliveryID),
-		ordered:     make(map[string]struct{}),
 	}
 }
 
@@ -66,7 +64,7 @@ func (s *supervisor) Receive(ctx actor.Context) {
 		s.stop(ctx, m.pid)
 	case *buried:
 		s.burying--
-		s.report(ctx, m)
+		s.tellQueue(ctx, &lost{delivery: m.delivery})
 	case *quitDone:
 		s.quitting--
 	case *respawnQueue:
@@ -146,7 +144,7 @@ func (s *supervisor) jobs(ctx actor.Context) []queue.Job {
 
 // start spawns the first delivery actor of a new connection.
 func (s *supervisor) start(ctx actor.Context, job queue.Job) {
-	if job.Epoch == s.epoch {
+	if s.current(job) {
 		s.spawnDelivery(ctx, job, nil)
 	}
 }
@@ -165,15 +163,18 @@ func (s *supervisor) spawnDelivery(ctx actor.Context, job queue.Job, conn *outbo
 // one that comes while draining, is not begun: it counts as no attempt.
 func (s *supervisor) handOn(ctx actor.Context, m *handoff) {
 	s.stop(ctx, m.from)
-	if m.job.Epoch == s.epoch && !s.draining && m.conn != nil {
+	if s.current(m.job) && !s.draining && m.conn != nil {
 		s.spawnDelivery(ctx, m.job, m.conn)
 		return
 	}
 	s.quit(ctx, m.conn)
-	if m.job.Epoch == s.epoch {
-		s.tellQueue(ctx, &lost{delivery: m.job.Delivery, report: untried(m.job)})
+	if s.current(m.job) {
+		s.tellQueue(ctx, &lost{delivery: m.job.Delivery})
 	}
 }
+
+// current reports whether a job is of the queue that lives: no other is begun.
+func (s *supervisor) current(job queue.Job) bool { return s.queue != nil && job.Epoch == s.epoch }
 
 // tellQueue sends to the queue, if one lives: its successor learns all from the
 // spool and from inFlight.
@@ -181,11 +182,6 @@ func (s *supervisor) tellQueue(ctx actor.Context, m any) {
 	if s.queue != nil {
 		ctx.Send(s.queue, m)
 	}
-}
-
-// untried is the report of a job that was not begun.
-func untried(job queue.Job) *queue.Report {
-	return &queue.Report{Delivery: job.Delivery, Epoch: job.Epoch, Message: job.Message, Host: queue.HostUntried, Again: true}
 }
 
 // quit ends a connection that no actor has.
@@ -201,13 +197,12 @@ func (s *supervisor) quit(ctx actor.Context, conn *outbound.Conn) {
 	}()
 }
 
-// stop orders an actor to end; it has reported all it had.
+// stop orders an actor to end; it has reported all it had. What is not in the
+// books any more has died already, and was dealt with.
 func (s *supervisor) stop(ctx actor.Context, pid *actor.PID) {
-	if !s.forget(pid) {
-		return // dead already, and dealt with
+	if s.forget(pid) {
+		ctx.Stop(pid)
 	}
-	s.ordered[pid.Id] = struct{}{}
-	ctx.Stop(pid)
 }
 
 // forget drops an actor from the books and reports whether it stood there.
@@ -232,12 +227,9 @@ func (s *supervisor) forget(pid *actor.PID) bool {
 	return false
 }
 
-// terminated takes in the end of a child. One that was not ordered is a death.
+// terminated takes in the end of a child. The end of one that still stands in
+// the books was not ordered: it is a death.
 func (s *supervisor) terminated(ctx actor.Context, who *actor.PID) {
-	if _, ok := s.ordered[who.Id]; ok {
-		delete(s.ordered, who.Id)
-		return
-	}
 	switch {
 	case s.queue != nil && who.Id == s.queue.Id:
 		s.queueDied(ctx)
@@ -271,18 +263,8 @@ func (s *supervisor) deliveryDied(ctx actor.Context, who *actor.PID) {
 		if conn := attempt.take(); conn != nil {
 			conn.Abort()
 		}
-		s.h.root.Send(self, &buried{delivery: id, attempt: attempt})
+		s.h.root.Send(self, &buried{delivery: id})
 	}()
-}
-
-// report tells the queue of a dead delivery, with what its goroutine found out.
-func (s *supervisor) report(ctx actor.Context, m *buried) {
-	l := &lost{delivery: m.delivery}
-	if !m.attempt.reported && m.attempt.returned {
-		m.attempt.report.Open = false
-		l.report = &m.attempt.report
-	}
-	s.tellQueue(ctx, l)
 }
 
 // queueDied starts a successor, at once the first time, later with growing
@@ -291,7 +273,6 @@ func (s *supervisor) queueDied(ctx actor.Context) {
 	countActors("queue", -1)
 	s.queue = nil
 	suspect, pause := s.deaths.note(s.h.handling(), time.Now())
-	s.epoch++ // what the dead one still has in the mail is not begun
 	self := ctx.Self()
 	time.AfterFunc(pause, func() { s.h.root.Send(self, &respawnQueue{suspect: suspect}) })
 }

@@ -12,6 +12,9 @@ import (
 // osFS is the operating system's file system.
 type osFS struct{}
 
+// systemFS is the default of Options.FS: a variable for mutant.go.
+var systemFS FS = osFS{}
+
 // maxIovec is IOV_MAX of Linux.
 const maxIovec = 1024
 

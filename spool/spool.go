@@ -55,7 +55,7 @@ func (o *Options) setDefaults() {
 		*v.field = min(*v.field, v.top)
 	}
 	if o.FS == nil {
-		o.FS = osFS{}
+		o.FS = systemFS
 	}
 }
 

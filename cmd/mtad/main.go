@@ -36,6 +36,8 @@ func commands() []command {
 		{"reload", "let a running daemon open its log files anew", runReload},
 		{"send", "a test client that submits mail", runSend},
 		{"sink", "a test server that accepts and counts mail", runSink},
+		{"expand", "expand strings as the daemon would", runExpand},
+		{"cert", "make a self-signed certificate and its key", runCert},
 		{"version", "print the version", runVersion},
 	}
 }

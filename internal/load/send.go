@@ -56,7 +56,7 @@ type Sender struct {
 // Run sends all messages and returns what came of it when each has
 // its fate. The end of ctx closes all connections.
 func (s *Sender) Run(ctx context.Context) Summary {
-	var b [3]byte
+	var b [6]byte // a kill test makes hundreds of runs, and no two may be taken for one
 	rand.Read(b[:])
 	s.run, s.errors, s.started = hex.EncodeToString(b[:]), map[string]int{}, time.Now()
 	if s.File != nil {

@@ -16,13 +16,15 @@ import (
 // its disk: a kill takes all else.
 type fake struct {
 	addr, nextHop string
-	mutant        string // "", "M3", "M4", "forgetful", "torn"
+	mutant        string // "" or one of those in the tests
 
 	mu    sync.Mutex
 	life  int // which start; what belongs to an earlier one can touch nothing
 	disk  map[int]*mail
 	seq   int
 	conns map[io.Closer]bool
+
+	in, out int // counts of this life
 }
 
 type mail struct {
@@ -30,15 +32,15 @@ type mail struct {
 	to     []string
 	body   []byte
 	inHand int // the life that delivers it
+	done   bool
 }
 
 func newFake(nextHop, mutant string) *fake {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := lowAddr()
 	if err != nil {
 		panic(err)
 	}
-	defer l.Close()
-	return &fake{addr: l.Addr().String(), nextHop: nextHop, mutant: mutant, disk: map[int]*mail{}}
+	return &fake{addr: addr, nextHop: nextHop, mutant: mutant, disk: map[int]*mail{}}
 }
 
 func (f *fake) Addr() string { return f.addr }
@@ -46,8 +48,31 @@ func (f *fake) Addr() string { return f.addr }
 func (f *fake) Queued() (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.disk), nil
+	n := 0
+	for _, m := range f.disk {
+		if !m.done {
+			n++
+		}
+	}
+	return n, nil
 }
+
+func (f *fake) Counts() (messages, recipients int, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.in, f.out, nil
+}
+
+func (f *fake) Left() ([]string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.mutant == "litter" && f.life > 1 {
+		return []string{"body/1"}, nil
+	}
+	return nil, nil
+}
+
+func (f *fake) State() string { return "fake" }
 
 func (f *fake) Start() error {
 	l, err := net.Listen("tcp", f.addr)
@@ -58,6 +83,7 @@ func (f *fake) Start() error {
 	f.life++
 	life := f.life
 	f.conns = map[io.Closer]bool{l: true}
+	f.in, f.out = 0, 0
 	f.mu.Unlock()
 	go func() {
 		for {
@@ -71,7 +97,9 @@ func (f *fake) Start() error {
 		}
 	}()
 	for range 4 {
-		go f.deliver(life)
+		if f.mutant != "lazy" {
+			go f.deliver(life)
+		}
 	}
 	return nil
 }
@@ -110,6 +138,7 @@ func (f *fake) store(life int, m mail) bool {
 		return false
 	}
 	f.seq++
+	f.in++
 	f.disk[f.seq] = &m
 	return true
 }
@@ -135,9 +164,13 @@ func (f *fake) serve(life int, c *textproto.Conn) {
 			if m.body, err = c.ReadDotBytes(); err != nil {
 				return
 			}
+			if f.mutant == "mute" {
+				c.ReadLine() // until a kill
+				return
+			}
 			if f.mutant == "M3" {
 				c.PrintfLine("250 OK")
-				time.Sleep(time.Millisecond)
+				time.Sleep(3 * time.Millisecond)
 				f.store(life, m)
 				continue
 			}
@@ -170,6 +203,22 @@ func (f *fake) forget(life, id int) {
 	}
 }
 
+// done counts a delivery and records it.
+func (f *fake) done(life, id int, m *mail) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if life != f.life {
+		return
+	}
+	if f.mutant != "miscounting" || id%10 != 0 {
+		f.out += len(m.to)
+	}
+	m.done = true
+	if f.mutant != "forgetful" || id%20 != 0 {
+		delete(f.disk, id)
+	} // otherwise it comes again after a restart
+}
+
 func (f *fake) deliver(life int) {
 	for {
 		id, m, alive := f.take(life)
@@ -182,6 +231,7 @@ func (f *fake) deliver(life int) {
 		}
 		if f.mutant == "M4" {
 			f.forget(life, id)
+			time.Sleep(2 * time.Millisecond)
 		}
 		body := m.body
 		if f.mutant == "torn" && id%50 == 0 {
@@ -220,9 +270,6 @@ func (f *fake) send(life, id int, m *mail, body []byte) error {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	if f.mutant == "forgetful" && id%20 == 0 {
-		return c.Quit() // never recorded: comes again after a restart
-	}
-	f.forget(life, id)
+	f.done(life, id, m)
 	return c.Quit()
 }

@@ -16,73 +16,135 @@ type Relay interface {
 	Start() error // and wait until it listens; a restart finds what the last one left
 	Kill() error  // at once; an error if it had ended already
 	Addr() string
-	Queued() (int, error) // messages not done with
+	Queued() (int, error)                          // messages not done with
+	Counts() (messages, recipients int, err error) // taken in and passed on since the start
+	Left() ([]string, error)                       // files of messages that have a file each
+	State() string                                 // for people, when it does not do what was waited for
 }
 
 // Plan is one run.
 type Plan struct {
 	Kills    int
+	Look     int // at the ledgers after so many kills; the first verdict that is not clean ends the run
 	Messages int // at least; the load goes on until the last kill
 	Seed     uint64
 	Rate     float64 // messages a second
 	Sessions int
 	Size     func(n int) int // bytes of message n; nil mixes small with large
 	MaxUp    time.Duration   // the relay lives for up to this long between kills
-	Patience time.Duration   // for the queue to empty at the end
+	Grace    time.Duration   // what is missing though the queue is empty may take so long to come
+	Limit    time.Duration   // for all of it
 }
 
-// Run carries out a plan against the relay that start makes for a next hop. If
-// the queue does not empty, it returns what the ledgers say so far as well.
+// run is a plan being carried out.
+type run struct {
+	Plan
+	relay  Relay
+	book   *book
+	rnd    *rand.Rand
+	struck int      // kills so far
+	wrong  []string // CONSERVATION
+	left   []string // ORPHAN
+}
+
+// Run carries out a plan against the relay that start makes for a next hop. An
+// error says that the relay ended by itself or that the time was up, what was
+// being waited for, and how the relay was; the verdict then is of what is known,
+// and what was not delivered is not called lost.
 func Run(p Plan, start func(nextHop string) Relay) (*Verdict, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	if p.Size == nil {
-		p.Size = size
+	r := &run{Plan: p, book: newBook(), rnd: rand.New(rand.NewPCG(p.Seed, 0))}
+	if r.Size == nil {
+		r.Size = size
 	}
-	book := newBook()
-	sink := &load.Sink{Record: book.recordGot, Hangup: book.recordHangup}
+	sink := &load.Sink{Record: r.book.recordGot, Hangup: r.book.recordHangup}
 	go sink.Serve(l)
 	defer sink.Close()
-	relay := start(l.Addr().String())
-	if err := relay.Start(); err != nil {
+	r.relay = start(l.Addr().String())
+	if err := r.relay.Start(); err != nil {
 		return nil, err
 	}
-	defer relay.Kill()
-	if err := p.underLoad(relay, book); err != nil {
-		return nil, err
-	}
-	if err := quiesce(relay, book, p.Patience); err != nil {
-		return book.judge(), err
-	}
-	relay.Kill()
-	sink.Close()
-	return book.judge(), nil
-}
-
-// underLoad sends until the kills are done and enough was sent.
-func (p Plan) underLoad(relay Relay, book *book) error {
-	ctx, cancel := context.WithCancel(context.Background())
+	defer r.relay.Kill()
+	ctx, cancel := context.WithTimeoutCause(context.Background(), p.Limit, fmt.Errorf("%w: %s", errTime, p.Limit))
 	defer cancel()
-	killed := make(chan error, 1)
-	go func() { killed <- p.kill(ctx, relay) }()
-	const batch = 500
-	for sent, done := 0, false; !done || sent < p.Messages; sent += batch {
-		s := load.Sender{To: relay.Addr(), Sessions: p.Sessions, Messages: batch, SizeOf: p.Size, Rcpts: 1 + sent/batch%3,
-			From: "sender@crash.test", Rcpt: "user%d@crash.test", Rate: p.Rate, Helo: "crash.test",
-			Pipelining: sent/batch%2 == 0, BDAT: sent/batch%4 == 3, Wait: 30 * time.Second, Record: book.recordSent}
-		s.Run(ctx)
-		select {
-		case err := <-killed:
-			if err != nil {
-				return err
-			}
-			done = true
-		default:
+	for {
+		if err := r.round(ctx); err != nil {
+			return r.verdict(false), fmt.Errorf("after %d kills: %w\n%s", r.struck, err, r.relay.State())
+		}
+		if v := r.verdict(true); !v.Clean() || r.struck >= p.Kills {
+			return v, nil
 		}
 	}
-	return nil
+}
+
+var errTime = errors.New("time is up")
+
+// round is some kills under load, then a rest in which the books must balance.
+func (r *run) round(ctx context.Context) error {
+	if err := r.underLoad(ctx, min(r.Look, r.Kills-r.struck)); err != nil {
+		return fmt.Errorf("under load: %w", err)
+	}
+	if err := r.settle(ctx); err != nil || !r.verdict(true).Clean() {
+		return err
+	}
+	return r.balance(ctx)
+}
+
+func (r *run) verdict(settled bool) *Verdict {
+	v := r.book.judge(settled)
+	v.Kills, v.Unbalanced, v.Orphans = r.struck, r.wrong, r.left
+	return v
+}
+
+// underLoad sends until the kills are done and this round's share was sent.
+func (r *run) underLoad(ctx context.Context, kills int) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	struck := make(chan struct{})
+	go func() {
+		defer close(struck)
+		if err := r.strike(ctx, kills); err != nil {
+			cancel(err)
+		}
+	}()
+	const batch = 250
+	for sent := 0; ctx.Err() == nil; sent += batch {
+		if done := closed(struck); done && sent*r.Kills >= r.Messages*kills {
+			break
+		}
+		r.send(ctx, batch, sent/batch)
+	}
+	<-struck
+	return context.Cause(ctx)
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// send sends a batch, each in another manner. It is left behind when ctx ends:
+// a relay that hangs keeps it for as long as it lives.
+func (r *run) send(ctx context.Context, messages, manner int) {
+	s := load.Sender{To: r.relay.Addr(), Sessions: r.Sessions, Messages: messages, SizeOf: r.Size, Rcpts: 1 + manner%3,
+		From: "sender@crash.test", Rcpt: "user%d@crash.test", Rate: r.Rate, Helo: "crash.test",
+		Pipelining: manner%2 == 0, BDAT: manner%4 == 3, Wait: 10 * time.Second, Record: r.book.recordSent}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Run(ctx)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
 }
 
 // size mixes small messages with some that go to files of their own.
@@ -96,40 +158,20 @@ func size(n int) int {
 	return 1<<10 + n*37%(9<<10)
 }
 
-func (p Plan) kill(ctx context.Context, relay Relay) error {
-	rnd := rand.New(rand.NewPCG(p.Seed, 0))
-	for n := range p.Kills {
+func (r *run) strike(ctx context.Context, kills int) error {
+	for range kills {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Duration(rnd.Int64N(int64(p.MaxUp)))):
+			return context.Cause(ctx)
+		case <-time.After(time.Duration(r.rnd.Int64N(int64(r.MaxUp)))):
 		}
-		if err := relay.Kill(); err != nil {
-			return fmt.Errorf("before kill %d: %w", n+1, err)
+		if err := r.relay.Kill(); err != nil {
+			return err
 		}
-		if err := relay.Start(); err != nil {
-			return fmt.Errorf("cannot restart after kill %d: %w", n+1, err)
+		r.struck++
+		if err := r.relay.Start(); err != nil {
+			return fmt.Errorf("cannot restart: %w", err)
 		}
 	}
 	return nil
-}
-
-var errBusy = errors.New("the queue did not empty")
-
-// quiesce waits until the queue is empty and the sink has heard nothing new.
-func quiesce(relay Relay, book *book, patience time.Duration) error {
-	deadline := time.Now().Add(patience)
-	last := -1
-	for {
-		queued, err := relay.Queued()
-		now := book.received()
-		if err == nil && queued == 0 && now == last {
-			return nil
-		}
-		last = now
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%w within %s: %d left (%v)", errBusy, patience, queued, err)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
 }

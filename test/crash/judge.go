@@ -1,95 +1,42 @@
 package crash
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
-	"sync"
 
 	"mtad/internal/load"
 )
 
-// book is both ledgers, in memory. It is written by all sessions at once.
-type book struct {
-	mu      sync.Mutex
-	sent    map[string]*sent
-	got     map[delivery][]receipt
-	last    map[int]int  // connection → number of its last message
-	orderly map[int]bool // connections that ended with QUIT
-	count   int          // messages the sink got
-}
-
-// sent is what the sender knows of one message.
-type sent struct {
-	intent load.Entry
-	fate   load.Fate
-	rcpts  []string // accepted
-}
-
-type delivery struct{ id, rcpt string }
-
-// receipt is one delivery to one recipient.
-type receipt struct {
-	conn, message int
-	sha           string
-}
-
-func newBook() *book {
-	return &book{sent: map[string]*sent{}, got: map[delivery][]receipt{}, last: map[int]int{}, orderly: map[int]bool{}}
-}
-
-func (b *book) recordSent(e load.Entry) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if e.Fate == load.Intent {
-		b.sent[e.ID] = &sent{intent: e, fate: load.Unknown}
-		return
-	}
-	b.sent[e.ID].fate, b.sent[e.ID].rcpts = e.Fate, slices.Clone(e.Rcpts)
-}
-
-func (b *book) recordGot(e load.Entry) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.count++
-	b.last[e.Conn] = b.count
-	for _, rcpt := range e.Rcpts {
-		d := delivery{e.ID, rcpt}
-		b.got[d] = append(b.got[d], receipt{e.Conn, b.count, e.SHA})
-	}
-}
-
-func (b *book) recordHangup(conn int, orderly bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.orderly[conn] = orderly
-}
-
-func (b *book) received() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.count
-}
-
-// Verdict is what the ledgers say at quiescence.
+// Verdict is what the ledgers say.
 type Verdict struct {
+	Kills                  int
 	Acked, Nacked, Unknown int      // messages
 	Lost                   []string // acknowledged, never delivered
 	Invented               []string // delivered though refused, never sent, or to somebody else
 	Torn                   []string // delivered with other bytes
 	Dup                    []string // delivered again though the first attempt was not open at a kill
+	Unbalanced             []string // what the relay counts is not what the ledgers say
+	Orphans                []string // files of messages though there are no messages
 	OpenDup                int      // delivered again as allowed
+	Waiting                int      // not delivered when time was up
 }
 
 // Clean reports whether nothing is wrong.
-func (v *Verdict) Clean() bool { return len(v.Lost)+len(v.Invented)+len(v.Torn)+len(v.Dup) == 0 }
+func (v *Verdict) Clean() bool {
+	return len(v.Lost)+len(v.Invented)+len(v.Torn)+len(v.Dup)+len(v.Unbalanced)+len(v.Orphans) == 0
+}
 
 func (v *Verdict) String() string {
-	s := fmt.Sprintf("%d acked, %d nacked, %d unknown; lost %d, invented %d, torn %d, dup %d (and %d that were open)",
-		v.Acked, v.Nacked, v.Unknown, len(v.Lost), len(v.Invented), len(v.Torn), len(v.Dup), v.OpenDup)
+	s := fmt.Sprintf("%d kills: %d acked, %d nacked, %d unknown; lost %d, invented %d, torn %d, dup %d (and %d that were open), unbalanced %d, orphans %d",
+		v.Kills, v.Acked, v.Nacked, v.Unknown, len(v.Lost), len(v.Invented), len(v.Torn), len(v.Dup), v.OpenDup, len(v.Unbalanced), len(v.Orphans))
+	if v.Waiting > 0 {
+		s += fmt.Sprintf(", %d not yet delivered", v.Waiting)
+	}
 	for _, list := range []struct {
 		name string
 		what []string
-	}{{"LOST", v.Lost}, {"INVENTED", v.Invented}, {"TORN", v.Torn}, {"DUP", v.Dup}} {
+	}{{"LOST", v.Lost}, {"INVENTED", v.Invented}, {"TORN", v.Torn}, {"DUP", v.Dup}, {"CONSERVATION", v.Unbalanced}, {"ORPHAN", v.Orphans}} {
 		for _, w := range list.what[:min(len(list.what), 5)] {
 			s += "\n" + list.name + " " + w
 		}
@@ -97,22 +44,21 @@ func (v *Verdict) String() string {
 	return s
 }
 
-// judge is called when the relay's queue is empty and all connections have ended.
-func (b *book) judge() *Verdict {
+// judge is called when nothing is under way; otherwise what is missing is not lost.
+func (b *book) judge(settled bool) *Verdict {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	v := &Verdict{}
-	for id, s := range b.sent {
+	for _, s := range b.sent {
 		v.count(s.fate)
-		if s.fate != load.Acked {
-			continue
-		}
-		for _, rcpt := range s.rcpts {
-			if len(b.got[delivery{id, rcpt}]) == 0 {
-				v.Lost = append(v.Lost, id+" to "+rcpt)
-			}
-		}
 	}
+	b.eachMissing(func(d delivery) {
+		if settled {
+			v.Lost = append(v.Lost, d.id+" to "+d.rcpt)
+		} else {
+			v.Waiting++
+		}
+	})
 	for d, receipts := range b.got {
 		b.judgeDelivery(v, d, receipts)
 	}
@@ -142,6 +88,9 @@ func (b *book) judgeDelivery(v *Verdict, d delivery, receipts []receipt) {
 	case !slices.Contains(s.intent.Rcpts, d.rcpt), s.fate == load.Acked && !slices.Contains(s.rcpts, d.rcpt):
 		v.Invented = append(v.Invented, name+": not a recipient")
 	}
+	slices.SortFunc(receipts, func(x, y receipt) int {
+		return cmp.Or(cmp.Compare(x.conn, y.conn), cmp.Compare(x.message, y.message))
+	})
 	for i, r := range receipts {
 		if r.sha != s.intent.SHA {
 			v.Torn = append(v.Torn, name)
@@ -149,17 +98,19 @@ func (b *book) judgeDelivery(v *Verdict, d delivery, receipts []receipt) {
 		if i == len(receipts)-1 {
 			break // the last attempt is the one that counts
 		}
-		if b.open(r) {
+		if again := receipts[i+1]; b.open(r, again) {
 			v.OpenDup++
 		} else {
-			v.Dup = append(v.Dup, fmt.Sprintf("%s: on connections %d and %d", name, r.conn, receipts[i+1].conn))
+			v.Dup = append(v.Dup, fmt.Sprintf("%s: on connections %d and %d", name, r.conn, again.conn))
 		}
 	}
 }
 
 // open reports whether an attempt may have been unrecorded when a kill struck:
 // the relay records each delivery before the next message goes out on that
-// connection, so only the last one of a connection that was cut can be.
-func (b *book) open(r receipt) bool {
-	return !b.orderly[r.conn] && b.last[r.conn] == r.message
+// connection, so only the last one of a connection that was cut can be; and none
+// that was followed by a time when all was recorded.
+func (b *book) open(r, again receipt) bool {
+	rested := slices.ContainsFunc(b.settled, func(count int) bool { return r.message <= count && count < again.message })
+	return !rested && !b.orderly[r.conn] && b.last[r.conn] == r.message
 }
