@@ -59,6 +59,7 @@ func (s *adminServer) Status(ctx context.Context) (admin.Status, error) {
 		st.Queue = c.Gauges()
 		return nil
 	})
+	st.HostsRemembered = s.daemon.RememberedCount()
 	st.SpoolBytes = s.spool.Stats().DiskBytes
 	return st, err
 }
@@ -99,14 +100,25 @@ func (s *adminServer) Show(ctx context.Context, id spool.ID) (admin.Message, err
 // Hosts returns what the schedule knows of hosts.
 func (s *adminServer) Hosts(ctx context.Context) ([]admin.Host, error) {
 	var hosts []admin.Host
+	remembered, seen := s.daemon.Remembered(), map[queue.HostAddr]bool{}
 	err := s.daemon.Inspect(ctx, func(c *queue.Core) []queue.Action {
 		for _, h := range c.HostStates() {
-			hosts = append(hosts, hostView(h))
+			v := hostView(h)
+			v.Remembered, seen[h.Host] = remembered[h.Host], true
+			hosts = append(hosts, v)
 		}
 		return nil
 	})
+	for h, what := range remembered {
+		if !seen[h] { // nothing is under way to it
+			hosts = append(hosts, admin.Host{Name: h.Name, Address: h.Addr.String(), Remembered: what})
+		}
+	}
 	return hosts, err
 }
+
+// Forget ends what is remembered of a host.
+func (s *adminServer) Forget(host, _ string) int { return s.daemon.Forget(host) }
 
 func hostView(h queue.HostState) admin.Host {
 	v := admin.Host{Name: h.Host.Name, Address: h.Host.Addr.String(), Connections: h.Connections, Window: h.Window, Error: h.Trouble}

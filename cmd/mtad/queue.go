@@ -14,12 +14,16 @@ import (
 const queueUsage = `usage: mtad queue [-config FILE] list [-json] [-max N]
        mtad queue [-config FILE] show [-json] ID...
        mtad queue [-config FILE] retry|freeze|thaw|remove ID...
+       mtad queue [-config FILE] hosts [-json]
+       mtad queue [-config FILE] forget-host HOST...
 
 list    the messages in the queue, oldest first: age, size, id, sender, what it waits for; then its recipients (D: done, F: failed)
 show    all that is known of messages
 retry   try them now, whatever the retry rules say
 freeze  try them no more until they are thawed
 remove  discard what is not delivered yet; nobody is told
+hosts   what is known of the hosts that mail is sent to
+forget-host  end what is remembered of a host (its name, address, or address and port): that it does not go on after TLS was shut down
 `
 
 // runQueue looks at and acts on the queue of a running daemon. -config may stand
@@ -47,6 +51,8 @@ func runQueue(args []string, stdout, stderr io.Writer) int {
 		isAct = isAct || v == act
 	}
 	switch {
+	case verb == "hosts" || verb == "forget-host":
+		return queueHosts(*file, verb, ids, *asJSON, stdout, stderr)
 	case !isAct && verb != "list" && verb != "show":
 		fmt.Fprintf(stderr, "mtad queue: there is no verb %q\n%s", verb, queueUsage)
 		return exitUsage

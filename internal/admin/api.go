@@ -165,6 +165,24 @@ func (s *Server) hosts(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, map[string][]Host{"hosts": append([]Host{}, hosts...)})
 }
 
+// HostSelector says which host is meant.
+type HostSelector struct {
+	Host string `json:"host"` // its name, its address, or address and port
+}
+
+func (s *Server) forget(w http.ResponseWriter, r *http.Request) {
+	var sel HostSelector
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&sel); err != nil || sel.Host == "" {
+		fail(w, http.StatusBadRequest, `the body must be {"host": "…"}`)
+		return
+	}
+	n := s.opt.Daemon.Forget(sel.Host, who(r))
+	s.audit(r, "forget", sel.Host, fmt.Sprintf("%d forgotten", n), nil)
+	reply(w, http.StatusOK, Result{Done: n})
+}
+
 func (s *Server) act(verb Verb) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ids, err := readSelector(r.Body)

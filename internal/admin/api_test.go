@@ -52,6 +52,10 @@ func TestClientAndServer(t *testing.T) {
 	if hosts, err := c.Hosts(ctx); err != nil || len(hosts) != 1 || hosts[0].Address != "192.0.2.9:25" {
 		t.Errorf("hosts: %+v %v", hosts, err)
 	}
+	if r, err := c.Forget(ctx, "mx.y.example"); err != nil || r.Done != 1 || d.acts[0] != "forget mx.y.example" {
+		t.Errorf("H9 forget: %+v %v", r, err)
+	}
+	d.acts = nil
 	if st, err := c.Status(ctx); err != nil || st.Messages["frozen"] != 4 || st.Recipients != 11 || !st.Ready || st.OldestSeconds < 3599 {
 		t.Errorf("status: %+v %v", st, err)
 	}
@@ -148,6 +152,11 @@ func TestFaultyRequests(t *testing.T) {
 	for _, query := range []string{"max=0", "max=1001", "max=x", "from=../..", "from=-1"} {
 		if code, _ := ask(t, web, "GET", "/api/v1/queue?"+query, "", bearer...); code != 400 {
 			t.Errorf("%s: %d, want 400", query, code)
+		}
+	}
+	for _, body := range []string{"", "{}", `{"host":""}`, `{"ids":["x"]}`} {
+		if code, _ := ask(t, web, "POST", "/api/v1/hosts/forget", body, bearer...); code != 400 {
+			t.Errorf("forget %s: %d, want 400", body, code)
 		}
 	}
 	for _, body := range []string{"", "{}", `{"ids":[]}`, `{"ids":["../x"]}`, `{"ids":["1vNDqi-0000Gx-2A"],"all":true}`, `{"id":"1vNDqi-0000Gx-2A"}`,

@@ -76,6 +76,12 @@ func (c *Client) Hosts(ctx context.Context) ([]Host, error) {
 	return v.Hosts, err
 }
 
+// Forget ends what is remembered of a host: its name, its address, or address and port.
+func (c *Client) Forget(ctx context.Context, host string) (v Result, err error) {
+	err = c.ask(ctx, "POST", "/api/v1/hosts/forget", HostSelector{Host: host}, &v)
+	return v, err
+}
+
 // Act does one thing to messages.
 func (c *Client) Act(ctx context.Context, verb Verb, ids ...string) (v Result, err error) {
 	err = c.ask(ctx, "POST", "/api/v1/queue/"+string(verb), Selector{IDs: ids}, &v)

@@ -27,6 +27,9 @@ type Daemon interface {
 	Show(ctx context.Context, id spool.ID) (Message, error)
 	// Hosts returns what is known of hosts that are spoken to.
 	Hosts(ctx context.Context) ([]Host, error)
+	// Forget ends what is remembered of a host, by name, address, or address and
+	// port, and returns how many entries there were.
+	Forget(host, who string) int
 	// Act does one thing to each of these messages. Doing it twice is harmless.
 	Act(ctx context.Context, verb Verb, ids []spool.ID, who string) (Result, error)
 	// Drain begins what TERM begins, and returns at once.

@@ -62,6 +62,13 @@ func (d *fakeDaemon) Status(ctx context.Context) (Status, error) {
 		Connections: map[string]int{"smtp": 5}}, SpoolBytes: 4096, HostsRemembered: 6}, nil
 }
 
+func (d *fakeDaemon) Forget(host, who string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.acts = append(d.acts, "forget "+host)
+	return 1
+}
+
 func (d *fakeDaemon) List(ctx context.Context, from uint64, max int) (page []Message, next uint64, err error) {
 	all := d.messages[min(int(from), len(d.messages)):]
 	if len(all) > max {

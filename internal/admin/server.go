@@ -89,6 +89,7 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/queue", false, s.list},
 		{"GET /api/v1/queue/{id}", false, s.show},
 		{"GET /api/v1/hosts", false, s.hosts},
+		{"POST /api/v1/hosts/forget", false, s.forget},
 		{"POST /api/v1/drain", false, s.drain},
 		{"POST /api/v1/reload", false, s.reload},
 	}

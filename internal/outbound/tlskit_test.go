@@ -171,7 +171,9 @@ func (p *peer) startTLS() {
 	p.shake()
 }
 
-func (p *peer) shake() { must(p.sock.StartServer(p.cfg, time.Now().Add(10*time.Second), nil), "handshake") }
+func (p *peer) shake() {
+	must(p.sock.StartServer(p.cfg, time.Now().Add(10*time.Second), nil), "handshake")
+}
 
 // secure is a session up to where MAIL is expected.
 func (p *peer) secure() {
