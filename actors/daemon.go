@@ -5,12 +5,14 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"mtad/internal/certs"
 	"mtad/internal/config"
 	"mtad/internal/inbound"
 	"mtad/internal/mainlog"
@@ -60,13 +62,15 @@ type Bound struct {
 	Listen config.Listen
 }
 
-// Options of Start. All are needed.
+// Options of Start. All but Certs and Names are needed.
 type Options struct {
 	Config    *config.Config
 	Spool     *spool.Spool
 	Log       *mainlog.Log
 	Listeners []Bound
-	Version   string // for the banner and Received:
+	Version   string                                              // for the banner and Received:
+	Certs     *certs.Store                                        // for inbound.Deps
+	Names     func(context.Context, netip.Addr) ([]string, error) // for inbound.Deps
 	// Fatal is told when the supervisor has panicked. It must end the process:
 	// nobody is left to look after the actors, and the spool is the truth.
 	Fatal func(reason any)
@@ -93,6 +97,8 @@ func start(o Options, lookup route.Lookup, at func(point string)) *Daemon {
 		Arrived:  func(env *spool.Envelope) { d.root.Send(d.queue.Load(), &arrived{env: env}) },
 		Version:  o.Version,
 		Draining: d.draining.Load,
+		Certs:    o.Certs,
+		Names:    o.Names,
 	})
 	for _, b := range o.Listeners {
 		d.inlets = append(d.inlets, &inlet{h: d, net: b.Listener, listener: inbound.Listener{Name: b.Listen.Address, TLS: b.Listen.TLS}})

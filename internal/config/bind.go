@@ -10,6 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"mtad/internal/expand"
+	"mtad/internal/lookup"
 )
 
 // binder turns what stands in the file into the fields of a Config. What is
@@ -20,6 +23,7 @@ type binder struct {
 	cfg      *Config
 	mistakes []Mistake
 	warnings []Mistake
+	files    *lookup.Files // of all expansions
 }
 
 func newBinder(file, dir string, lines index) *binder {
@@ -28,7 +32,7 @@ func newBinder(file, dir string, lines index) *binder {
 	if checkHostName(cfg.PrimaryHostname) != nil {
 		cfg.PrimaryHostname = "localhost"
 	}
-	return &binder{file: file, lines: lines, cfg: cfg}
+	return &binder{file: file, lines: lines, cfg: cfg, files: new(lookup.Files)}
 }
 
 // wrong notes a mistake at the option of that path.
@@ -71,7 +75,7 @@ func (b *binder) config(tree map[string]any) {
 		b.cfg.CheckSpoolSpace = 10<<20 + b.cfg.MessageSizeLimit
 	}
 	if _, ok := tree["listen"]; !ok {
-		b.cfg.Listen = []Listen{{Address: "127.0.0.1:25", TLS: "none"}}
+		b.cfg.Listen = []Listen{{Address: "127.0.0.1:25", TLS: "starttls"}}
 	}
 	if b.cfg.Transports == nil {
 		b.cfg.Transports = map[string]*Transport{}
@@ -196,6 +200,8 @@ func (b *binder) set(o option, raw any, path []string) {
 		*p, err = duration(o, raw)
 	case *[]RetryStep:
 		*p, err = stringOf(raw, `a retry rule, as in "F,2h,15m; G,16h,1h,1.5"`, parseRetryRule)
+	case **expand.String:
+		*p, err = b.expanded(o, raw)
 	default:
 		b.setMany(o, raw, path)
 		return
@@ -267,7 +273,7 @@ func (b *binder) text(o option, raw any) (string, error) {
 	case "logfile":
 		return b.logPath(s)
 	case "expanded":
-		return expand(s, b.cfg.PrimaryHostname)
+		return hostnameIn(s, b.cfg.PrimaryHostname)
 	}
 	return s, nil
 }
@@ -306,8 +312,30 @@ func (b *binder) logPath(s string) (string, error) {
 	return p, err
 }
 
-// expand replaces the one variable that this build knows.
-func expand(s, hostname string) (string, error) {
+// vars are the variables that exist where an option is expanded.
+var vars = map[string]expand.Vars{
+	"connection": expand.ConnectionVars,
+	"message":    expand.MessageVars,
+}
+
+// expanded parses a string that is expanded when it is used; the error has the
+// column within the string. Line ends may stand in it: a header has some.
+func (b *binder) expanded(o option, raw any) (*expand.String, error) {
+	s, err := as[string](raw, "a string")
+	if err != nil {
+		return nil, err
+	}
+	if i := strings.IndexFunc(s, func(r rune) bool { return r < ' ' && r != '\t' && r != '\n' || r == 0x7f }); i >= 0 {
+		return nil, fmt.Errorf("has a control character (%q)", s[i])
+	}
+	return expand.Parse(s, expand.Options{
+		Vars: vars[o.tag.Get("vars")], Dir: b.cfg.Dir, Hostname: b.cfg.PrimaryHostname, Files: b.files,
+		Named: expand.Lists{Hosts: b.cfg.HostLists, Domains: b.cfg.DomainLists, Addresses: b.cfg.AddressLists},
+	})
+}
+
+// hostnameIn replaces the one variable that transports know in this build.
+func hostnameIn(s, hostname string) (string, error) {
 	s = strings.NewReplacer("${primary_hostname}", hostname, "$primary_hostname", hostname).Replace(s)
 	if strings.Contains(s, "$") {
 		return "", fmt.Errorf("expansion of anything but $primary_hostname is not in this build")

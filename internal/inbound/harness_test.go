@@ -136,6 +136,9 @@ func (l *testLog) Dropped(_ mainlog.Client, reason, last string) {
 func (l *testLog) SyncError(_ mainlog.Client, where, input string) {
 	l.add("sync error: %s: input=%q", where, input)
 }
+func (l *testLog) TLSFailed(_ mainlog.Client, reason string, _ time.Duration) {
+	l.add("TLS failed: %s", reason)
+}
 
 func (l *testLog) take() []string {
 	l.mu.Lock()

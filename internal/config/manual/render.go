@@ -20,7 +20,8 @@ starts at the folder of the configuration file. Every mistake is told with its l
 | host list | a string in Exim's form, ` + "`\"127.0.0.1 : 10.0.0.0/8\"`" + ` (` + "`\"<; ::1 ; 127.0.0.1\"`" + ` changes the separator, a doubled one stands for itself), or an array of items. Items: ` + "`*`" + `; an address or network; a name, ` + "`*.example.com`" + `; ` + "`^`" + ` and a regular expression (RE2, blind to case); ` + "`@`" + `, this host's name; ` + "`@[]`" + `, any address of this host; a file name with a slash in it, one item a line, read anew when it changes; ` + "`net-lsearch;/file`, `net24-lsearch;/file`" + `, the address or its network as a key of the file; ` + "`+name`" + `, a list of ` + "`[hostlist]`" + `. A ` + "`!`" + ` before an item takes out what it matches. The first match decides; a list that ends in a negated item lets all else in. What cannot be known now (a name, an unreadable file) counts as the stricter answer, unless a later item gives the same answer either way |
 | domain list | the same with names; ` + "`@[]`" + ` and ` + "`[192.0.2.1]`" + ` are address literals, which ` + "`*`" + ` in a router does not take |
 | hosts | an array, or a string with white space between: names or addresses, each with a port or without: ` + "`\"mx.example.com:26\"`, `\"[2001:db8::1]:25\"`" + ` |
-| string, expanded | ` + "`$primary_hostname`" + ` stands for its value |
+| string, expanded | Exim's string expansion: ` + "`$name`, `${lc:...}`, `${if ...}`, `${lookup ...}`" + `; it is read when the configuration is, and expanded each time it is used. Where ` + "`fail`" + ` makes it fail, the option counts as unset; what a client chose (its EHLO name, its certificate) never names a file. ` + "`mtad expand`" + ` tries one |
+| string with $primary_hostname | ` + "`$primary_hostname`" + ` stands for its value |
 `
 
 // Reference returns docs/reference.md.
