@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,13 +63,15 @@ type Bound struct {
 	Listen config.Listen
 }
 
-// Options of Start. All are needed.
+// Options of Start. All but Certs and Names are needed.
 type Options struct {
 	Config    *config.Config
 	Spool     *spool.Spool
 	Log       *mainlog.Log
 	Listeners []Bound
-	Version   string // for the banner and Received:
+	Version   string                                              // for the banner and Received:
+	Certs     *certs.Store                                        // for both sides; nil: one for this daemon
+	Names     func(context.Context, netip.Addr) ([]string, error) // for inbound.Deps
 	// Fatal is told when the supervisor has panicked. It must end the process:
 	// nobody is left to look after the actors, and the spool is the truth.
 	Fatal func(reason any)
@@ -79,12 +82,15 @@ type Options struct {
 func Start(o Options) *Daemon { return start(o, lookupHost, nil) }
 
 func start(o Options, lookup route.Lookup, at func(point string)) *Daemon {
+	if o.Certs == nil {
+		o.Certs = certs.NewStore(certs.Options{Dir: o.Config.Dir, SpoolDir: o.Config.SpoolDirectory, Hostname: o.Config.PrimaryHostname})
+	}
 	d := &Daemon{
 		at:  at,
 		cfg: o.Config, spool: o.Spool, log: o.Log, fatal: o.Fatal,
 		router:     route.New(o.Config, lookup),
 		retry:      route.NewRetry(o.Config.Retry),
-		transports: transportsOf(o.Config, o.Version, certs.NewStore(certs.Options{Dir: o.Config.Dir, SpoolDir: o.Config.SpoolDirectory, Hostname: o.Config.PrimaryHostname})),
+		transports: transportsOf(o.Config, o.Version, o.Certs),
 		handoffs:   newHandoffs(o.Spool, o.Log),
 		running:    make(chan struct{}),
 		empty:      make(chan struct{}),
@@ -96,6 +102,8 @@ func start(o Options, lookup route.Lookup, at func(point string)) *Daemon {
 		Arrived:  func(env *spool.Envelope) { d.root.Send(d.queue.Load(), &arrived{env: env}) },
 		Version:  o.Version,
 		Draining: d.draining.Load,
+		Certs:    o.Certs,
+		Names:    o.Names,
 	})
 	for _, b := range o.Listeners {
 		d.inlets = append(d.inlets, &inlet{h: d, net: b.Listener, listener: inbound.Listener{Name: b.Listen.Address, TLS: b.Listen.TLS}})

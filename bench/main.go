@@ -35,12 +35,26 @@ func main() {
 		for _, s := range scenarios {
 			fmt.Println(s.name)
 		}
+		for _, s := range memoryScenarios {
+			fmt.Println(s.name)
+		}
 		return
 	}
 	if err := bench(re, *scale, *mtad, *postfix, *write); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// memoryScenarios measure what mtad holds, and print lines of their own.
+var memoryScenarios = []struct {
+	name string
+	n    int
+	run  func(dir, bin string, n int) error
+}{
+	{"million/ready", million, startReady},
+	{"million/deferred", million, startDeferred},
+	{"idle", idleSessions, idleMemory},
 }
 
 func bench(re *regexp.Regexp, scale float64, mtad, postfix, write bool) error {
@@ -53,6 +67,15 @@ func bench(re *regexp.Regexp, scale float64, mtad, postfix, write bool) error {
 	if mtad {
 		if bin, err = peer.BuildMtad(dir, ""); err != nil {
 			return err
+		}
+	}
+	for _, s := range memoryScenarios {
+		if mtad && re.MatchString(s.name) {
+			fmt.Fprintf(os.Stderr, "%s %-24s mtad …\n", time.Now().Format(time.TimeOnly), s.name)
+			if err := s.run(dir, bin, max(1, int(float64(s.n)*scale))); err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			fmt.Println()
 		}
 	}
 	var results []result
@@ -73,6 +96,9 @@ func bench(re *regexp.Regexp, scale float64, mtad, postfix, write bool) error {
 			results = append(results, r)
 			fmt.Fprintln(os.Stderr, "   "+r.row(results))
 		}
+	}
+	if len(results) == 0 {
+		return nil
 	}
 	text := report(results)
 	fmt.Print(text)

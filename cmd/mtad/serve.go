@@ -10,10 +10,14 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/VictoriaMetrics/metrics"
+
 	"mtad/actors"
 	"mtad/internal/admin"
+	"mtad/internal/certs"
 	"mtad/internal/config"
 	"mtad/internal/mainlog"
+	"mtad/internal/resolver"
 	"mtad/spool"
 )
 
@@ -61,7 +65,9 @@ func serve(cfg *config.Config, stderr io.Writer) error {
 		return err
 	}
 
-	log, err := mainlog.Open(mainlog.Options{Path: cfg.LogFilePath, Format: cfg.LogFormat})
+	log, err := mainlog.Open(mainlog.Options{
+		Path: cfg.LogFilePath, Format: cfg.LogFormat, HideTLSCipher: !cfg.TLSLogCipher, ShowPeerDN: cfg.TLSLogPeerDN,
+	})
 	if err != nil {
 		return err
 	}
@@ -74,7 +80,13 @@ func serve(cfg *config.Config, stderr io.Writer) error {
 	}
 	defer sp.Close()
 
-	d := actors.Start(actors.Options{Config: cfg, Spool: sp, Log: log, Listeners: bound, Version: version, Fatal: func(reason any) {
+	names, err := resolver.New(resolver.Config{})
+	if err != nil {
+		return err
+	}
+	defer names.Close()
+
+	d := actors.Start(actors.Options{Config: cfg, Spool: sp, Log: log, Listeners: bound, Version: version, Certs: certificates(cfg, log), Names: names.ReverseNames, Fatal: func(reason any) {
 		log.Panic(fmt.Sprintf("the supervisor failed: %v; mtad ends, what it acknowledged is in the spool", reason), nil)
 		log.Close()
 		os.Exit(exitFailed)
@@ -197,6 +209,21 @@ func openSpool(cfg *config.Config, log *mainlog.Log, events chan<- spool.Event) 
 		return nil, fmt.Errorf("cannot open spool %s: %w", cfg.SpoolDirectory, err)
 	}
 	return sp, nil
+}
+
+// certificates opens the store of keys and certificates. A self-signed
+// certificate is made now: by the first client it would be waited for.
+func certificates(cfg *config.Config, log *mainlog.Log) *certs.Store {
+	store := certs.NewStore(certs.Options{Dir: cfg.Dir, SpoolDir: cfg.SpoolDirectory, Hostname: cfg.PrimaryHostname})
+	if s := cfg.TLSCertificate; s != nil {
+		if name, ok := s.Constant(); ok && name == "self-signed" {
+			if _, err := store.Server(certs.Server{Certificate: name}); err != nil {
+				log.Panic("every STARTTLS will be answered 454: "+err.Error(), nil)
+			}
+		}
+	}
+	metrics.RegisterMetricsWriter(store.WriteMetrics)
+	return store
 }
 
 // watchSpool stops deliveries when a sync has failed: no outcome can be recorded

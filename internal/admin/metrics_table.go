@@ -25,8 +25,9 @@ var table = []Metric{
 	{"mtad_smtp_rejections_total", "counter", "stage, reason", "What was refused to clients, by stage of the session and reason."},
 	{"mtad_messages_received_total", "counter", "", "Messages accepted: on stable storage and answered 250."},
 	{"mtad_received_bytes_total", "counter", "", "Bytes of the messages accepted."},
-	{"mtad_tls_handshakes_total", "counter", "side=server|client, version, cipher, resumed, result", "TLS handshakes, failed ones included."},
+	{"mtad_tls_handshakes_total", "counter", "side=server|client, version, cipher, resumed, result", "TLS handshakes: result is ok, unavailable (no certificate, a faulty file), or why it failed; version and cipher are empty then."},
 	{"mtad_tls_handshake_seconds", "histogram", "side=server|client, resumed", "How long TLS handshakes took."},
+	{"mtad_tls_certificate_expires_seconds", "gauge", "file", "Time until a certificate of ours expires; negative where it has."},
 	{"mtad_auth_total", "counter", "side=server|client, mechanism, result", "AUTH exchanges."},
 
 	{"mtad_delivery_attempts_total", "counter", "transport, result=delivered|deferred|failed", "Outgoing transactions by their outcome."},
@@ -45,6 +46,13 @@ var table = []Metric{
 	{"mtad_spool_commit_seconds", "histogram", "", "How long commits waited until they were on stable storage."},
 	{"mtad_spool_commit_messages", "histogram", "", "New messages in one commit; 0 where it only recorded outcomes."},
 	{"mtad_spool_bytes", "gauge", "", "Bytes that the spool takes on disk."},
+
+	{"mtad_dns_queries_total", "counter", "type=A|AAAA|MX|PTR, result=found|nxdomain|nodata|temporary", "DNS questions that no cache answered."},
+	{"mtad_dns_cache_hits_total", "counter", "", "DNS questions answered from memory."},
+	{"mtad_dns_coalesced_total", "counter", "", "DNS questions that joined one on its way."},
+	{"mtad_dns_messages_ignored_total", "counter", "", "DNS messages that answered nothing we asked: strays or forgeries."},
+	{"mtad_dns_tcp_total", "counter", "", "DNS questions asked again over TCP."},
+	{"mtad_dns_server_failures_total", "counter", "reason=silence|rcode|garbage", "Exchanges with a DNS server that gave no answer."},
 
 	{"mtad_actors", "gauge", "kind", "Actors alive."},
 	{"mtad_actor_failures_total", "counter", "kind", "Actors that ended by a panic; each is a bug, the panic log has the trace."},

@@ -21,13 +21,13 @@ type binder struct {
 	file     string
 	lines    index
 	cfg      *Config
-	files    *lookup.Files // that look-ups in expansions read
 	mistakes []Mistake
 	warnings []Mistake
+	files    *lookup.Files // of all expansions
 }
 
 func newBinder(file, dir string, lines index) *binder {
-	cfg := &Config{File: file, Dir: dir, lines: lines}
+	cfg := &Config{File: file, Dir: dir}
 	cfg.PrimaryHostname, _ = os.Hostname()
 	if checkHostName(cfg.PrimaryHostname) != nil {
 		cfg.PrimaryHostname = "localhost"
@@ -75,7 +75,7 @@ func (b *binder) config(tree map[string]any) {
 		b.cfg.CheckSpoolSpace = 10<<20 + b.cfg.MessageSizeLimit
 	}
 	if _, ok := tree["listen"]; !ok {
-		b.cfg.Listen = []Listen{{Address: "127.0.0.1:25", TLS: "none"}}
+		b.cfg.Listen = []Listen{{Address: "127.0.0.1:25", TLS: "starttls"}}
 	}
 	if b.cfg.Transports == nil {
 		b.cfg.Transports = map[string]*Transport{}
@@ -198,10 +198,10 @@ func (b *binder) set(o option, raw any, path []string) {
 		*p, err = stringOf(raw, `a rate, as in "100/s"`, parseRate)
 	case *time.Duration:
 		*p, err = duration(o, raw)
-	case **expand.String:
-		*p, err = b.expanded(o, raw)
 	case *[]RetryStep:
 		*p, err = stringOf(raw, `a retry rule, as in "F,2h,15m; G,16h,1h,1.5"`, parseRetryRule)
+	case **expand.String:
+		*p, err = b.expanded(o, raw)
 	default:
 		b.setMany(o, raw, path)
 		return
@@ -272,8 +272,6 @@ func (b *binder) text(o option, raw any) (string, error) {
 		return b.path(s)
 	case "logfile":
 		return b.logPath(s)
-	case "expanded":
-		return expandHostname(s, b.cfg.PrimaryHostname)
 	}
 	return s, nil
 }
@@ -312,13 +310,27 @@ func (b *binder) logPath(s string) (string, error) {
 	return p, err
 }
 
-// expandHostname replaces the one variable that this build knows here.
-func expandHostname(s, hostname string) (string, error) {
-	s = strings.NewReplacer("${primary_hostname}", hostname, "$primary_hostname", hostname).Replace(s)
-	if strings.Contains(s, "$") {
-		return "", fmt.Errorf("expansion of anything but $primary_hostname is not in this build")
+// vars are the variables that exist where an option is expanded.
+var vars = map[string]expand.Vars{
+	"connection": expand.ConnectionVars,
+	"host":       expand.HostVars,
+	"message":    expand.MessageVars,
+}
+
+// expanded parses a string that is expanded when it is used; the error has the
+// column within the string. Line ends may stand in it: a header has some.
+func (b *binder) expanded(o option, raw any) (*expand.String, error) {
+	s, err := as[string](raw, "a string")
+	if err != nil {
+		return nil, err
 	}
-	return s, nil
+	if i := strings.IndexFunc(s, func(r rune) bool { return r < ' ' && r != '\t' && r != '\n' || r == 0x7f }); i >= 0 {
+		return nil, fmt.Errorf("has a control character (%q)", s[i])
+	}
+	return expand.Parse(s, expand.Options{
+		Vars: vars[o.tag.Get("vars")], Dir: b.cfg.Dir, Hostname: b.cfg.PrimaryHostname, Files: b.files,
+		Named: expand.Lists{Hosts: b.cfg.HostLists, Domains: b.cfg.DomainLists, Addresses: b.cfg.AddressLists},
+	})
 }
 
 func count(o option, raw any) (int64, error) {

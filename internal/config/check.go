@@ -24,6 +24,7 @@ func (b *binder) check() {
 	b.checkAdmin(listeners)
 	b.checkUser()
 	b.checkOpenRelay()
+	b.checkTLS()
 }
 
 // listener is a [[listen]] with its address read.

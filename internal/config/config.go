@@ -23,6 +23,7 @@ import (
 //	default:"text"    what stands for an option left out, as it would be written
 //	unset:"words"     for the manual, where there is no default or it is computed
 //	kind:"..."        how the text is read where the type does not say it: file, logfile, count, hosts, words, expanded
+//	vars:"..."        for expanded strings, where they are used: connection, message
 //	min:"1" max:"9"   for numbers
 //	oneof:"a b"       for words
 //	vars:"host"       for kind expanded: the variables there are
@@ -50,8 +51,35 @@ type Config struct {
 	// Hosts whose connections are refused.
 	HostReject *lists.HostList `opt:"host_reject" unset:"none" example:"[\"192.0.2.66\", \"198.51.100.0/24\"]"`
 
+	// Hosts that STARTTLS is offered to.
+	TLSAdvertiseHosts *lists.HostList `opt:"tls_advertise_hosts" unset:"nobody" first:"*"`
+	// File with the certificate, and behind it those that lead to its issuer; it may hold the key too. "self-signed" is one that mtad makes itself and keeps in the spool folder. Expanded for each client; like all files of TLS it is read anew when it changes.
+	TLSCertificate *expand.String `opt:"tls_certificate" vars:"connection" unset:"none: TLS cannot be had" first:"self-signed"`
+	// File with the private key of the certificate. Expanded for each client.
+	TLSPrivateKey *expand.String `opt:"tls_privatekey" vars:"connection" unset:"the file of tls_certificate" example:"key-$interface_address.pem"`
+	// File with Diffie-Hellman parameters. It is checked and has no effect in this build: Go's TLS has no finite-field Diffie-Hellman, and all ciphers with forward secrecy are ECDHE.
+	TLSDHParam *expand.String `opt:"tls_dhparam" vars:"connection" unset:"none" example:"dh-$interface_address.pem"`
+	// Hosts that must use TLS: STARTTLS is offered to them, and MAIL before it is answered 503.
+	TLSHosts *lists.HostList `opt:"tls_hosts" unset:"none" example:"[\"192.0.2.0/24\"]"`
+	// Hosts whose TLS sessions must be as tls_verify_ciphers and tls_verify_certificates say.
+	TLSVerifyHosts *lists.HostList `opt:"tls_verify_hosts" unset:"none" example:"[\"192.0.2.0/24\"]"`
+	// Ciphers that hosts in tls_verify_hosts may use, by OpenSSL's names, separated by colons. A list without a cipher of TLS 1.3 keeps TLS 1.3 out. Which cipher of TLS 1.3 is used cannot be chosen: TLS 1.3 is used where the one it comes to is in the list, else TLS 1.2 where list and client allow it. CBC, RSA key exchange and 3DES are had only by name. Expanded for each client.
+	TLSVerifyCiphers *expand.String `opt:"tls_verify_ciphers" vars:"connection" unset:"TLS 1.3, and TLS 1.2 with ECDHE and AES-GCM or ChaCha20" example:"TLS_AES_128_GCM_SHA256:ECDHE-RSA-AES128-GCM-SHA256"`
+	// File, or folder of files <hash>.0, with the certificates that hosts in tls_verify_hosts must show, or with those of their issuers. Expanded for each client.
+	TLSVerifyCertificates *expand.String `opt:"tls_verify_certificates" vars:"connection" unset:"no certificate is asked for" example:"clients-$interface_address.pem"`
+	// Groups for the key exchange, separated by colons, such as "X25519:P-256". The post-quantum X25519MLKEM768, which the engine's default begins with, costs more.
+	TLSGroups string `opt:"tls_groups" unset:"the engine's" example:"X25519:P-256"`
+	// Log the cipher of TLS sessions (X=).
+	TLSLogCipher bool `opt:"tls_log_cipher" default:"true"`
+	// Log the name in the peer's certificate (DN=).
+	TLSLogPeerDN bool `opt:"tls_log_peerdn" default:"false"`
+	// Hosts that may send mail to any domain while they are in TLS. Without tls_verify_hosts and tls_verify_certificates everybody among them may who can say STARTTLS.
+	TLSHostAcceptRelay *lists.HostList `opt:"tls_host_accept_relay" unset:"nobody" example:"[\"192.0.2.0/24\"]"`
+
+	// Trace field put on top of each message. One that is no field, or that fails to expand, is replaced by the default.
+	ReceivedHeaderText *expand.String `opt:"received_header_text" vars:"message" unset:"client, host, protocol with cipher, id, a single recipient, date" example:"Received: from $sender_helo_name by $primary_hostname id $message_id; $tod_full"`
 	// Text behind the 220 that greets a client.
-	SMTPBanner string `opt:"smtp_banner" kind:"expanded" unset:"\"$primary_hostname ESMTP mtad\" and the version" example:"$primary_hostname ESMTP"`
+	SMTPBanner *expand.String `opt:"smtp_banner" vars:"connection" unset:"\"$primary_hostname ESMTP mtad\" and the version" example:"$primary_hostname ESMTP"`
 	// Connections at one time; further ones are answered 421.
 	SMTPAcceptMax int `opt:"smtp_accept_max" default:"10000" min:"1"`
 	// Connections at one time from one address; further ones are answered 421.
@@ -108,22 +136,14 @@ type Config struct {
 	AddressLists map[string][]string `opt:"addresslist" kind:"named"`
 
 	Warnings []string // for check and the log at start: not errors, but worth saying
-
-	lines index
-}
-
-// Mistake is something wrong with the option of that path ("transport", "smtp",
-// "tls_certificate"), found by who knows more of its value than this package.
-func (c *Config) Mistake(text string, path ...string) Mistake {
-	return Mistake{c.File, c.lines.line(path...), keyName(path), text}
 }
 
 // Listen is one [[listen]].
 type Listen struct {
 	// IP address and port to accept connections on; ":25" is port 25 on all addresses.
 	Address string `opt:"address" kind:"required" first:"127.0.0.1:2525"`
-	// "none": connections are in clear.
-	TLS string `opt:"tls" default:"none" oneof:"none"`
+	// "starttls": in clear, until a client that STARTTLS is offered to says it. "implicit": in TLS from the first byte (port 465). "none": in clear.
+	TLS string `opt:"tls" default:"starttls" oneof:"starttls implicit none"`
 }
 
 // Router is one [[router]].

@@ -83,6 +83,20 @@ host_accept_relay = "+inside : @"
 relay_domains = ["example.com", "+ours"]
 host_reject = "192.0.2.66"
 smtp_banner = "${primary_hostname} ready"
+tls_advertise_hosts = "192.0.2.10"
+tls_certificate = "/etc/${sender_host_address}.pem"
+tls_privatekey = "/etc/$interface_address.key"
+tls_dhparam = "/etc/$interface_port.dh"
+tls_hosts = "192.0.2.11"
+tls_verify_hosts = "192.0.2.12"
+tls_verify_ciphers = "TLS_AES_128_GCM_SHA256"
+tls_verify_certificates = "/etc/$sender_host_port.ca"
+tls_groups = "X25519:P-256"
+tls_log_cipher = false
+tls_log_peerdn = true
+tls_host_accept_relay = "192.0.2.12"
+received_header_text = """Received: from $sender_helo_name
+\tid $message_id"""
 smtp_accept_max = 1
 smtp_accept_max_per_host = 2
 smtp_accept_max_per_connection = 3
@@ -110,6 +124,7 @@ them = "a@example.org"
 
 [[listen]]
 address = "[::1]:2525"
+tls = "implicit"
 
 [[router]]
 name = "r"
@@ -141,7 +156,7 @@ hosts_avoid_tls = "192.0.2.5"
 hosts_require_tls = "*.example.com"
 tls_certificate = "${if eq{$host}{mx}{own.pem}fail}"
 tls_privatekey = "own.key"
-tls_verify_certificates = "ca.pem"
+tls_verify_certificates = "${if eq{$host}{mx}{ca.pem}fail}"
 tls_verify_ciphers = "HIGH"
 tls_verify_cert_hostnames = []
 tls_tempfail_tryclear = true
@@ -166,14 +181,17 @@ token_file = "admin.token"
 	seen := *cfg
 	seen.HostAcceptRelay, seen.RelayDomains, seen.HostReject = nil, nil, nil
 	seen.PipeliningAdvertiseHosts, seen.ChunkingAdvertiseHosts, seen.EnhancedStatusAdvertiseHosts = nil, nil, nil
+	seen.TLSAdvertiseHosts, seen.TLSHosts, seen.TLSVerifyHosts, seen.TLSHostAcceptRelay = nil, nil, nil, nil
+	seen.TLSCertificate, seen.TLSPrivateKey, seen.TLSDHParam, seen.TLSVerifyCiphers, seen.TLSVerifyCertificates = nil, nil, nil, nil, nil
+	seen.SMTPBanner, seen.ReceivedHeaderText, seen.Warnings = nil, nil, nil
 	seen.Routers = slices.Clone(cfg.Routers)
 	seen.Routers[0].Domains, seen.Retry = nil, slices.Clone(cfg.Retry)
 	seen.Retry[0].Domains = nil
-	seen.Transports, seen.lines = nil, nil
+	seen.Transports = nil
 	mda := *cfg.Transports["mda"]
 	for name, got := range map[string]*expand.String{
 		"192.0.2.3": mda.Interface, "$primary_hostname": mda.HeloData, "${if eq{$host}{mx}{own.pem}fail}": mda.TLSCertificate,
-		"own.key": mda.TLSPrivateKey, "ca.pem": mda.TLSVerifyCertificates, "HIGH": mda.TLSVerifyCiphers,
+		"own.key": mda.TLSPrivateKey, "${if eq{$host}{mx}{ca.pem}fail}": mda.TLSVerifyCertificates, "HIGH": mda.TLSVerifyCiphers,
 	} {
 		if got == nil || got.Source() != name {
 			t.Errorf("%s is not as written", name)
@@ -190,13 +208,13 @@ token_file = "admin.token"
 	}
 	want := Config{
 		File: "config.toml", Dir: dir, PrimaryHostname: "relay.example.net", SpoolDirectory: "/var/spool/mtad", LogFilePath: "stderr", LogFormat: "json",
-		SMTPBanner: "relay.example.net ready", SMTPAcceptMax: 1, SMTPAcceptMaxPerHost: 2, SMTPAcceptMaxPerConnection: 3,
+		TLSGroups: "X25519:P-256", TLSLogPeerDN: true, SMTPAcceptMax: 1, SMTPAcceptMaxPerHost: 2, SMTPAcceptMaxPerConnection: 3,
 		SMTPReceiveTimeout: 90 * time.Minute, SMTPMaxErrors: 4, MessageSizeLimit: 10 << 10, RecipientsMax: 5, ReceivedHeadersMax: 6,
 		DrainTimeout: 7 * 24 * time.Hour, CheckSpoolSpace: 7, CheckSpoolInodes: 8, RemoteMaxParallel: 9, User: "root", Group: "root",
 		HostLists:    map[string][]string{"inside": {"10.0.0.0/8"}},
 		DomainLists:  map[string][]string{"ours": {"*.example.org"}},
 		AddressLists: map[string][]string{"them": {"a@example.org"}},
-		Listen:       []Listen{{"[::1]:2525", "none"}},
+		Listen:       []Listen{{"[::1]:2525", "implicit"}},
 		Routers: []Router{{Name: "r", Driver: "domainlist", Hosts: []string{"192.0.2.1", "mx.example.com"},
 			RouteList:      map[string][]string{"example.com": {"mx1", "mx2:26"}, "*.example.com": {"[2001:db8::1]:25"}},
 			RandomizeHosts: true, Transport: "mda", FallbackHosts: []string{"192.0.2.2"}}},
@@ -209,6 +227,17 @@ token_file = "admin.token"
 	host := func(a string) lists.Host { return lists.Host{Addr: netip.MustParseAddr(a)} }
 	for name, got := range map[string]bool{
 		"host_accept_relay":               cfg.HostAcceptRelay.Match(host("10.1.1.1")).Answer == lists.Yes,
+		"tls_advertise_hosts":             cfg.TLSAdvertiseHosts.Match(host("192.0.2.10")).Answer == lists.Yes,
+		"tls_hosts":                       cfg.TLSHosts.Match(host("192.0.2.11")).Answer == lists.Yes,
+		"tls_verify_hosts":                cfg.TLSVerifyHosts.Match(host("192.0.2.12")).Answer == lists.Yes,
+		"tls_host_accept_relay":           cfg.TLSHostAcceptRelay.Match(host("192.0.2.12")).Answer == lists.Yes,
+		"tls_certificate":                 cfg.TLSCertificate.Source() == "/etc/${sender_host_address}.pem",
+		"tls_privatekey":                  cfg.TLSPrivateKey.Source() == "/etc/$interface_address.key",
+		"tls_dhparam":                     cfg.TLSDHParam.Source() == "/etc/$interface_port.dh",
+		"tls_verify_ciphers":              cfg.TLSVerifyCiphers.Source() == "TLS_AES_128_GCM_SHA256",
+		"tls_verify_certificates":         cfg.TLSVerifyCertificates.Source() == "/etc/$sender_host_port.ca",
+		"smtp_banner":                     cfg.SMTPBanner.Source() == "${primary_hostname} ready",
+		"received_header_text":            strings.HasPrefix(cfg.ReceivedHeaderText.Source(), "Received: from $sender_helo_name\n"),
 		"relay_domains":                   cfg.RelayDomains.Match("a.example.org").Answer == lists.Yes,
 		"host_reject":                     cfg.HostReject.Match(host("192.0.2.66")).Answer == lists.Yes,
 		"pipelining_advertise_hosts":      cfg.PipeliningAdvertiseHosts.Match(host("192.0.2.1")).Answer == lists.No,
@@ -241,7 +270,7 @@ func TestDefault(t *testing.T) {
 	if c.SMTPAcceptMax != 10000 || c.MessageSizeLimit != 50<<20 || c.CheckSpoolSpace != 60<<20 || c.SMTPReceiveTimeout != 5*time.Minute || c.DrainTimeout != 30*time.Second {
 		t.Errorf("limits: %+v", c)
 	}
-	if !reflect.DeepEqual(c.Listen, []Listen{{"127.0.0.1:25", "none"}}) || len(c.Routers) != 0 || c.Admin != (Admin{}) {
+	if !reflect.DeepEqual(c.Listen, []Listen{{"127.0.0.1:25", "starttls"}}) || len(c.Routers) != 0 || c.Admin != (Admin{}) {
 		t.Errorf("tables: %+v", c)
 	}
 	smtp := c.Transports["smtp"]

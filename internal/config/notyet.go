@@ -5,12 +5,9 @@ import "strings"
 // arriving are options and values that belong to mtad and that this build does
 // not have yet. A line goes when its option comes.
 var arriving = map[string]string{
-	"": `tls_advertise_hosts tls_certificate tls_privatekey tls_dhparam tls_hosts tls_verify_hosts tls_verify_ciphers
-		tls_verify_certificates tls_log_cipher tls_log_peerdn tls_host_accept_relay tls_groups auth_over_tls_hosts
-		host_auth_accept_relay auth_hosts received_header_text proxy_protocol_hosts ignore_bounce_errors_after
+	"": `auth_over_tls_hosts host_auth_accept_relay auth_hosts proxy_protocol_hosts ignore_bounce_errors_after
 		delay_warning authenticator`,
 	"transport": `hosts_try_auth hosts_require_auth hosts_override`,
-	"=tls":      "starttls implicit",
 	"=driver":   "lookuphost",
 }
 

@@ -119,7 +119,11 @@ func (l *testLog) add(format string, args ...any) {
 }
 
 func (l *testLog) Received(r mainlog.Reception) {
-	l.add("received F=<%s> helo=%s P=%s S=%d id=%s rcpts=%d", r.Sender, r.Client.Helo, r.Protocol, r.Size, r.MessageID, r.Recipients)
+	inTLS := ""
+	if r.TLS != (mainlog.TLS{}) {
+		inTLS = fmt.Sprintf(" X=%s DN=%q verified=%v", r.TLS.Cipher, r.TLS.PeerDN, r.TLS.Verified)
+	}
+	l.add("received F=<%s> helo=%s P=%s S=%d id=%s rcpts=%d%s", r.Sender, r.Client.Helo, r.Protocol, r.Size, r.MessageID, r.Recipients, inTLS)
 }
 func (l *testLog) Rejected(r mainlog.Rejection) {
 	l.add("rejected %s F=<%s> <%s>: %s", r.Stage, r.Sender, r.Recipient, r.Text)
@@ -135,6 +139,9 @@ func (l *testLog) Dropped(_ mainlog.Client, reason, last string) {
 }
 func (l *testLog) SyncError(_ mainlog.Client, where, input string) {
 	l.add("sync error: %s: input=%q", where, input)
+}
+func (l *testLog) TLSFailed(_ mainlog.Client, reason string, _ time.Duration) {
+	l.add("TLS failed: %s", reason)
 }
 
 func (l *testLog) take() []string {

@@ -46,15 +46,16 @@ var extensions = []extension{
 		offered: func(s *session) bool { return s.inList(s.cfg.EnhancedStatusAdvertiseHosts) },
 		enable:  func(h *hello) { h.enhanced = true },
 	},
+	{keyword: "STARTTLS", offered: (*session).offersTLS},
 	{keyword: "HELP"},
 }
 
 // inList asks a list that grants: what cannot be had now is a no.
-func (s *session) inList(l *lists.HostList) bool { return l.Match(s.host()).Answer == lists.Yes }
+func (s *session) inList(l *lists.HostList) bool { return policy.Grants(s.ask(l)) }
 
 // admitted asks host_reject.
 func (s *session) admitted() bool {
-	return policy.Connect(s.cfg.HostReject.Match(s.host()).Answer).Accept
+	return policy.Connect(s.ask(s.cfg.HostReject)).Accept
 }
 
 // ehlo begins the session anew (RFC 5321 4.1.4).

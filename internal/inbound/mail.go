@@ -77,6 +77,9 @@ func (s *session) refuseMail(m *mailArgs) (smtp.Reply, bool) {
 	limit := s.cfg.SMTPAcceptMaxPerConnection
 	store := s.srv.deps.Spool
 	switch {
+	case s.mustStartTLS():
+		rejectedClear.Inc()
+		return s.rejectMail(m, tlsRequired), true
 	case limit > 0 && s.tally.messages >= limit:
 		rejectedMessages.Inc()
 		return s.named(tooManyMessages), true

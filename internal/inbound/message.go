@@ -126,6 +126,7 @@ func (m *message) fill(env *spool.Envelope, text *smtp.Text) {
 	env.Protocol = s.protocol()
 	env.MessageID = m.head.messageID
 	env.EightBit = env.EightBit || text.EightBit
+	env.Size = m.draft.Len() - text.Stuffed // for $message_size
 	header := s.receivedHeader(env)
 	if !m.head.begins && m.draft.Len() > 0 {
 		header = append(header, "\r\n"...)
@@ -136,10 +137,13 @@ func (m *message) fill(env *spool.Envelope, text *smtp.Text) {
 }
 
 func (s *session) logReceived(env *spool.Envelope) {
-	st := s.sock.State()
+	var tlsFacts mainlog.TLS
+	if st := s.sock.State(); st.On {
+		tlsFacts = mainlog.TLS{Cipher: st.CipherLog(), Verified: s.sock.PeerCertificates() != nil, PeerDN: st.PeerDN} // one is asked for only to be verified
+	}
 	s.srv.deps.Log.Received(mainlog.Reception{
 		ID: env.ID, Sender: env.Sender, Client: s.who(), Protocol: env.Protocol,
-		TLS:  mainlog.TLS{Cipher: st.CipherLog(), Verified: st.Verified, PeerDN: st.PeerDN},
+		TLS:  tlsFacts,
 		Size: env.Size, MessageID: env.MessageID, Recipients: len(env.Recipients),
 	})
 }

@@ -3,8 +3,11 @@ package inbound
 import (
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/VictoriaMetrics/metrics"
+
+	"mtad/tlsstate"
 )
 
 var (
@@ -22,10 +25,12 @@ var (
 	rejectedSync        = rejection("command", "synchronization")
 	rejectedProtocol    = rejection("command", "wrong_protocol")
 	rejectedBareLine    = rejection("command", "bare_line_end")
+	rejectedInjection   = rejection("command", "text_behind_starttls")
 	rejectedErrors      = rejection("command", "smtp_max_errors")
 	rejectedJunk        = rejection("command", "junk")
 	rejectedTimeout     = rejection("command", "timeout")
 	rejectedMessages    = rejection("MAIL", "smtp_accept_max_per_connection")
+	rejectedClear       = rejection("MAIL", "tls_hosts")
 	rejectedSize        = rejection("MAIL", "size")
 	rejectedSpace       = rejection("MAIL", "space")
 	rejectedPoisoned    = rejection("MAIL", "spool")
@@ -44,6 +49,34 @@ var (
 
 func rejection(stage, reason string) *metrics.Counter {
 	return metrics.NewCounter(fmt.Sprintf(`mtad_smtp_rejections_total{stage=%q,reason=%q}`, stage, reason))
+}
+
+// handshakes counts those of a server.
+type handshakes struct{ full, resumed *metrics.PrometheusHistogram }
+
+var tlsHandshakes = handshakes{full: handshakeSeconds(false), resumed: handshakeSeconds(true)}
+
+func handshakeSeconds(resumed bool) *metrics.PrometheusHistogram {
+	return metrics.NewPrometheusHistogramExt(fmt.Sprintf(`mtad_tls_handshake_seconds{side="server",resumed="%t"}`, resumed),
+		[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60})
+}
+
+// succeeded counts by version and cipher: crypto/tls has a dozen.
+func (h handshakes) succeeded(st tlsstate.State, took time.Duration) {
+	h.count(st.Version, st.Cipher, st.Resumed, "ok")
+	if st.Resumed {
+		h.resumed.Update(took.Seconds())
+	} else {
+		h.full.Update(took.Seconds())
+	}
+}
+
+// failed counts by a certs.Reason, or "unavailable" where none was begun.
+func (h handshakes) failed(reason string) { h.count("", "", false, reason) }
+
+func (handshakes) count(version, cipher string, resumed bool, result string) {
+	metrics.GetOrCreateCounter(fmt.Sprintf(
+		`mtad_tls_handshakes_total{side="server",version=%q,cipher=%q,resumed="%t",result=%q}`, version, cipher, resumed, result)).Inc()
 }
 
 // Commands by verb and code of the answer, made when first met: a command costs

@@ -40,7 +40,7 @@ func (s *session) outOfPlace(v *verb, line, arg []byte) (smtp.Reply, bool) {
 // mustBeLast: nothing may stand behind the command before it was answered. The
 // chunk stands behind BDAT, and behind QUIT nothing matters.
 func (s *session) mustBeLast(v *verb) bool {
-	return v.traits&endsGroup != 0 || !s.hello.pipelining && v.traits&(payload|always) == 0
+	return v.traits&endsGroup != 0 || !s.hello.pipelining && v.traits&(payload|always|injectable) == 0
 }
 
 // outOfStep ends a session whose client does not wait for answers: its next

@@ -78,19 +78,23 @@ func (s *session) refuseRcpt(r *rcptArgs) (smtp.Reply, bool) {
 	return smtp.Reply{}, false
 }
 
-// relayAnswer is what host_accept_relay says of the client, asked once.
+// relayAnswer is what the relay lists say of the client, asked once.
 type relayAnswer struct {
-	asked  bool
-	answer lists.Answer
+	asked bool
+	host  lists.Answer // host_accept_relay
+	tls   lists.Answer // tls_host_accept_relay; in clear it is not asked
 }
 
 func (s *session) relayFacts(r *rcptArgs) policy.RelayFacts {
 	if !s.relay.asked {
-		s.relay = relayAnswer{true, s.cfg.HostAcceptRelay.Match(s.host()).Answer}
+		s.relay = relayAnswer{asked: true, host: s.ask(s.cfg.HostAcceptRelay)}
+		if s.sock.State().On {
+			s.relay.tls = s.ask(s.cfg.TLSHostAcceptRelay)
+		}
 	}
 	f := policy.RelayFacts{
 		Local: r.to.Local(), Postmaster: r.postmaster,
-		Host: s.relay.answer, TLS: s.sock.State().On,
+		Host: s.relay.host, TLS: s.sock.State().On, TLSHost: s.relay.tls,
 	}
 	if f.Host != lists.Yes {
 		f.Domain = s.cfg.RelayDomains.Match(r.to.Domain()).Answer

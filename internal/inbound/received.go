@@ -1,13 +1,48 @@
 package inbound
 
 import (
+	"strings"
 	"time"
 
 	"mtad/spool"
 )
 
-// receivedHeader is the trace field put on top of a message (RFC 5321 4.4), in
-// its default form:
+// receivedHeader is the trace field put on top of a message (RFC 5321 4.4): what
+// received_header_text says, or the default.
+func (s *session) receivedHeader(env *spool.Envelope) []byte {
+	if v, err := s.expanded(s.cfg.ReceivedHeaderText); err == nil && v.String() != "" {
+		if field := asField(v.String()); isField(field) {
+			return field
+		}
+	}
+	return s.defaultReceived(env)
+}
+
+// asField makes one field of the text: every line behind the first is folded,
+// and has CRLF at its end.
+func asField(text string) []byte {
+	b := make([]byte, 0, len(text)+64)
+	for i, line := range strings.Split(strings.TrimRight(text, "\r\n \t"), "\n") {
+		line = strings.TrimRight(line, "\r \t")
+		switch {
+		case line == "":
+			continue // an empty line would end the header
+		case i > 0 && line[0] != ' ' && line[0] != '\t':
+			b = append(b, '\t')
+		}
+		for _, c := range []byte(line) {
+			if c < ' ' && c != '\t' || c == 0x7f {
+				c = '?'
+			}
+			b = append(b, c)
+		}
+		b = append(b, "\r\n"...)
+	}
+	return b
+}
+
+// defaultReceived is expand.DefaultReceivedHeader, written out: every message
+// has one.
 //
 //	Received: from client.x.example ([192.0.2.1] helo=client.x.example)
 //		by relay.example.net with esmtps (TLSv1.3:TLS_AES_128_GCM_SHA256:128)
@@ -16,7 +51,7 @@ import (
 //		for b@y.example; Mon, 23 Nov 2026 10:00:00 +0000
 //
 // More than one recipient is never named: who else got it is nobody's business.
-func (s *session) receivedHeader(env *spool.Envelope) []byte {
+func (s *session) defaultReceived(env *spool.Envelope) []byte {
 	b := make([]byte, 0, 512)
 	b = append(b, "Received: from "...)
 	b = appendName(b, s.hello.name)

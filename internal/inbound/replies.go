@@ -29,6 +29,10 @@ var (
 	chunksBegun        = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "only BDAT or RSET may follow BDAT"}
 	bdatUnoffered      = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "BDAT command used when CHUNKING not advertised"}
 	startTLSRefused    = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "STARTTLS command used when not advertised"}
+	alreadyTLS         = smtp.Reply{Code: 554, Enhanced: "5.5.1", Text: "Already in TLS"}
+	tlsGoAhead         = smtp.Reply{Code: 220, Enhanced: "2.0.0", Text: "TLS go ahead"}
+	tlsUnavailable     = smtp.Reply{Code: 454, Enhanced: "4.7.0", Text: "TLS currently unavailable"}
+	tlsRequired        = smtp.Reply{Code: 503, Enhanced: "5.7.0", Text: "Use of TLS required"}
 	authRefused        = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "AUTH command used when not advertised"}
 	securityFailure    = smtp.Reply{Code: 554, Enhanced: "5.7.0", Text: "Security failure"}
 	syncError          = smtp.Reply{Code: 554, Enhanced: "5.5.0", Text: "SMTP synchronization error", Hangup: true}
@@ -60,6 +64,9 @@ var (
 	tooManyConnections = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: "too many concurrent SMTP connections; please try again later", Hangup: true}
 	tooManyFromHost    = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: "too many concurrent SMTP connections from your host; please try again later", Hangup: true}
 )
+
+// silence is the reply of a command that was answered already.
+var silence smtp.Reply
 
 // faulty reports a reply that counts for smtp_max_errors: the command was not
 // understood or not in its place.

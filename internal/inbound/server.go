@@ -1,9 +1,12 @@
 package inbound
 
 import (
+	"context"
+	"net/netip"
 	"sync"
 	"time"
 
+	"mtad/internal/certs"
 	"mtad/internal/config"
 	"mtad/internal/mainlog"
 	"mtad/internal/smtp"
@@ -19,6 +22,10 @@ type Deps struct {
 	Version  string                // of mtad, for banner and Received:
 	Arrived  func(*spool.Envelope) // called when a message is durable, before its 250 is written; must not block
 	Draining func() bool           // nothing new is to be begun
+	Certs    *certs.Store          // keys, certificates and what is made of them; nil: one for this server
+	// Names looks up the names of an address that are confirmed forwards; an
+	// error means "not now". nil: no host has a name.
+	Names func(context.Context, netip.Addr) ([]string, error)
 }
 
 // Store is what a session needs of the spool; a *spool.Spool is one.
@@ -38,6 +45,7 @@ type Log interface {
 	ConnectionLost(mainlog.Lost)
 	Dropped(c mainlog.Client, reason, last string)
 	SyncError(c mainlog.Client, where, input string)
+	TLSFailed(c mainlog.Client, reason string, took time.Duration)
 }
 
 // Listener is what a session has to know of the door it came in by.
@@ -62,6 +70,10 @@ func NewServer(d Deps) *Server {
 	}
 	if d.Draining == nil {
 		d.Draining = func() bool { return false }
+	}
+	if d.Certs == nil {
+		cfg := d.Config()
+		d.Certs = certs.NewStore(certs.Options{Dir: cfg.Dir, SpoolDir: cfg.SpoolDirectory, Hostname: cfg.PrimaryHostname})
 	}
 	return &Server{deps: d, open: make(map[*tlsstate.Socket]struct{})}
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"mtad/internal/config"
-	"mtad/internal/lists"
 	"mtad/internal/mainlog"
 	"mtad/internal/smtp"
 	"mtad/tlsstate"
@@ -22,6 +21,7 @@ type session struct {
 	srv    *Server
 	cfg    *config.Config
 	sock   *tlsstate.Socket
+	door   Listener
 	client netip.AddrPort
 	began  time.Time
 
@@ -40,6 +40,10 @@ type session struct {
 	// What it has cost so far: perform.go.
 	tally tally
 
+	// What lists and the DNS say of the client.
+	tls   tlsPolicy
+	names names
+
 	// Forgotten when TLS starts or ends.
 	hello hello
 	relay relayAnswer
@@ -48,16 +52,21 @@ type session struct {
 	txn transaction
 }
 
-func newSession(srv *Server, sock *tlsstate.Socket, _ Listener) *session {
+func newSession(srv *Server, sock *tlsstate.Socket, door Listener) *session {
 	return &session{
-		srv: srv, cfg: srv.deps.Config(), sock: sock,
+		srv: srv, cfg: srv.deps.Config(), sock: sock, door: door,
 		client: sock.RemoteAddr(), began: time.Now(),
 	}
 }
 
 // run greets, then takes command after command.
 func (s *session) run() error {
-	s.greet()
+	if s.door.TLS == "implicit" {
+		s.implicitTLS()
+	}
+	if !s.over {
+		s.greet()
+	}
 	for !s.over {
 		line, err := s.nextLine()
 		if err != nil {
@@ -66,6 +75,9 @@ func (s *session) run() error {
 		}
 		v, reply := s.perform(line)
 		s.suspect = v.name == "DATA" && reply.Code == 503
+		if reply == silence {
+			continue
+		}
 		countCommand(v, reply.Code)
 		if s.over {
 			break // the connection was lost
@@ -75,7 +87,9 @@ func (s *session) run() error {
 			s.answer(s.outOfStep("input behind the end of a message, pipelining was not advertised", nil))
 		}
 	}
-	s.flush()
+	if s.flush() == nil {
+		s.part()
+	}
 	return s.err
 }
 
@@ -102,8 +116,8 @@ func (s *session) greet() {
 }
 
 func (s *session) banner() string {
-	if s.cfg.SMTPBanner != "" {
-		return s.cfg.SMTPBanner
+	if v, err := s.expanded(s.cfg.SMTPBanner); err == nil && v.String() != "" {
+		return v.String()
 	}
 	return s.cfg.PrimaryHostname + " ESMTP " + s.product()
 }
@@ -148,6 +162,8 @@ func (s *session) lineFailed(err error) {
 	case err == errDraining, draining && isTimeout(err):
 		rejectedDraining.Inc()
 		s.answer(s.named(shuttingDown))
+	case err == tlsstate.ErrCloseNotify:
+		s.tlsEnded(err)
 	case isTimeout(err):
 		rejectedTimeout.Inc()
 		s.lost(mainlog.StageCommand, true)
@@ -185,15 +201,6 @@ func (s *session) drop(r smtp.Reply, reason string) {
 }
 
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
-
-// who describes the client for the log.
-func (s *session) who() mainlog.Client {
-	return mainlog.Client{Addr: s.client.Addr(), Helo: s.hello.name}
-}
-
-// host describes the client for host lists. There is no reverse look-up: items
-// that are names match nobody.
-func (s *session) host() lists.Host { return lists.Host{Addr: s.client.Addr()} }
 
 // maxOut is how much of replies is held back.
 const maxOut = 4096

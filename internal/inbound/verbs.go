@@ -31,20 +31,21 @@ const (
 type trait uint16
 
 const (
-	endsGroup trait = 1 << iota // nothing may be pipelined behind it (RFC 2920 3.1)
-	junk                        // brings mail no further: counted against the junk limit
-	always                      // also after a security failure
-	payload                     // raw bytes follow: refused without reading them, the connection is lost
-	hidden                      // not in HELP
-	bare                        // takes no argument
-	foreign                     // no word of SMTP: another protocol is speaking
+	endsGroup  trait = 1 << iota // nothing may be pipelined behind it (RFC 2920 3.1)
+	junk                         // brings mail no further: counted against the junk limit
+	always                       // also after a security failure
+	payload                      // raw bytes follow: refused without reading them, the connection is lost
+	hidden                       // not in HELP
+	bare                         // takes no argument
+	foreign                      // no word of SMTP: another protocol is speaking
+	injectable                   // judges itself what stands behind it
 )
 
 // verbs is the table. EHLO's words are those of extensions (hello.go).
 var verbs = []verb{
 	{name: "EHLO", handle: ehlo, traits: endsGroup | junk},
 	{name: "HELO", handle: helo, traits: endsGroup | junk},
-	{name: "STARTTLS", handle: refuseWith(startTLSRefused), traits: hidden},
+	{name: "STARTTLS", handle: starttls, traits: injectable | bare},
 	{name: "AUTH", handle: refuseWith(authRefused), traits: hidden},
 	{name: "MAIL", handle: mail, needs: needHello | needNoMail},
 	{name: "RCPT", handle: rcpt, needs: needMail | needNoChunks},

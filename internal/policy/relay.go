@@ -31,6 +31,13 @@ const (
 	HostUnlisted   Reason = "host is not in host_reject"
 )
 
+// Grants is what a list that grants something says: only yes is one.
+func Grants(a lists.Answer) bool { return a == lists.Yes }
+
+// Demands is what a list that demands something, or that offers TLS, says: what
+// cannot be known now is a yes.
+func Demands(a lists.Answer) bool { return a != lists.No }
+
 // RelayFacts is what Relay decides on. An answer that could not be had counts as
 // no: these lists grant.
 type RelayFacts struct {
@@ -76,8 +83,8 @@ func hidesRoute(local string) bool {
 // Connect decides whether a host is talked to at all. host_reject demands: an
 // answer that could not be had counts as yes.
 func Connect(hostReject lists.Answer) Verdict {
-	if hostReject == lists.No {
-		return Verdict{true, HostUnlisted}
+	if Demands(hostReject) {
+		return Verdict{false, HostListed}
 	}
-	return Verdict{false, HostListed}
+	return Verdict{true, HostUnlisted}
 }

@@ -52,3 +52,15 @@ func TestConnect(t *testing.T) {
 		}
 	}
 }
+
+// What cannot be known now counts as the stricter answer.
+func TestUnknownIsTheStricter(t *testing.T) {
+	t.Parallel()
+	for answer, want := range map[lists.Answer]struct{ grants, demands bool }{
+		lists.No: {false, false}, lists.Yes: {true, true}, lists.Unknown: {false, true},
+	} {
+		if Grants(answer) != want.grants || Demands(answer) != want.demands {
+			t.Errorf("%v: grants %v, demands %v", answer, Grants(answer), Demands(answer))
+		}
+	}
+}

@@ -35,10 +35,10 @@ type Option struct {
 // types names the types of the fields for people.
 var types = map[string]string{
 	"string": "string", "bool": "true or false", "int": "number", "int64": "size", "float64": "rate",
-	"time.Duration": "time", "*lists.HostList": "host list", "*lists.DomainList": "domain list", "[]RetryStep": "retry rule", "*expand.String": "string, expanded",
+	"time.Duration": "time", "*lists.HostList": "host list", "*expand.String": "string, expanded", "*lists.DomainList": "domain list", "[]RetryStep": "retry rule",
 	// by kind
 	"file": "file name", "logfile": "file name", "count": "number", "hosts": "hosts", "words": "words", "routes": "routes",
-	"named": "lists", "expanded": "string, expanded",
+	"named": "lists",
 }
 
 // Tables reads the option structs from the source of package config.

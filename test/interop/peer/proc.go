@@ -36,6 +36,12 @@ func ProcessUsage(pid int) (Usage, error) {
 	return u, err
 }
 
+// RSS is the bytes of memory that a process has now; 0 if it has ended.
+func RSS(pid int) int64 {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	return 1024 * number(string(status), "VmRSS:")
+}
+
 // TreeUsage reads what a process, its living descendants, and those that it
 // has waited for have used: a daemon that works by short-lived children. Their
 // CPU and their writes are added to the parent by the kernel as it waits.
