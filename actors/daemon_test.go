@@ -35,7 +35,8 @@ type relay struct {
 }
 
 // newRelay starts a daemon on a spool in a folder of its own. at is called at
-// the points that the code names; edit changes the configuration (TOML).
+// the points that the code names; edit changes the configuration (TOML): options of
+// the transport, or behind "main: " main ones, which make it a server of TLS.
 func newRelay(t *testing.T, at func(string), edit ...string) *relay {
 	t.Helper()
 	return relayOn(t, t.TempDir(), newHop(t), at, edit...)
@@ -49,9 +50,19 @@ func relayOn(t *testing.T, dir string, h *hop, at func(string), edit ...string) 
 // relayTo starts a daemon whose next hop is known by a name.
 func relayTo(t *testing.T, dir string, h *hop, name string, lookup route.Lookup, at func(string), edit ...string) *relay {
 	t.Helper()
+	var main, transport []string
+	listenTLS := "none"
+	for _, e := range edit {
+		if option, ok := strings.CutPrefix(e, "main: "); ok {
+			main, listenTLS = append(main, option), "starttls"
+		} else {
+			transport = append(transport, e)
+		}
+	}
 	toml := fmt.Sprintf(`
 primary_hostname = "relay.test"
 host_accept_relay = "127.0.0.1"
+%s
 [[router]]
 name = "hop"
 driver = "domainlist"
@@ -60,7 +71,7 @@ hosts = [%q]
 transport = "smtp"
 [transport.smtp]
 %s
-`, name, strings.Join(edit, "\n"))
+`, strings.Join(main, "\n"), name, strings.Join(transport, "\n"))
 	cfg := loadConfig(t, dir, toml)
 	log, err := mainlog.Open(mainlog.Options{Path: filepath.Join(dir, "%slog"), Format: "exim"})
 	if err != nil {
@@ -77,7 +88,7 @@ transport = "smtp"
 	r := &relay{t: t, hop: h, addr: l.Addr().String(), spool: sp, logs: dir, fatal: make(chan any, 1)}
 	r.Daemon = start(Options{
 		Config: cfg, Spool: sp, Log: log, Version: "test",
-		Listeners: []Bound{{Listener: l, Listen: config.Listen{Address: "test", TLS: "none"}}},
+		Listeners: []Bound{{Listener: l, Listen: config.Listen{Address: "test", TLS: listenTLS}}},
 		Fatal:     func(reason any) { r.fatal <- reason },
 	}, lookup, at)
 	t.Cleanup(func() {

@@ -82,7 +82,10 @@ func (s *Store) checkRest(trust, ciphers, groups string) (warnings []string, err
 			faults = append(faults, fmt.Errorf("tls_verify_certificates: %w", err))
 		}
 	}
-	c, err := parseOptions(ciphers, groups, new(tls.Config))
+	if _, err := ParseGroups(groups); err != nil {
+		faults = append(faults, fmt.Errorf("tls_groups: %w", err))
+	}
+	c, err := parseOptions(ciphers, "", new(tls.Config))
 	if err != nil {
 		faults = append(faults, err)
 	} else if c != nil {
