@@ -224,7 +224,7 @@ func (a *attempt) commit(b *spool.Batch) error {
 // outcome is the recipient's new state.
 func (a *attempt) outcome(f *outbound.Fate, now time.Time) spool.Outcome {
 	r := &a.env.Recipients[f.Rcpt]
-	o := spool.Outcome{ID: a.env.ID, Rcpt: f.Rcpt, Attempts: r.Attempts, FirstFail: r.FirstFail, At: now, Error: f.Error}
+	o := spool.Outcome{ID: a.env.ID, Rcpt: f.Rcpt, Attempts: r.Attempts + 1, FirstFail: r.FirstFail, At: now, Error: f.Error}
 	switch f.Kind {
 	case outbound.Delivered:
 		o.State = spool.Delivered
@@ -232,7 +232,6 @@ func (a *attempt) outcome(f *outbound.Fate, now time.Time) spool.Outcome {
 		o.State = spool.Failed
 	default:
 		o.State = spool.Pending
-		o.Attempts++
 		if o.FirstFail.IsZero() {
 			o.FirstFail = now
 		}
