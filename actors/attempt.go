@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"mtad/internal/mainlog"
@@ -271,9 +272,14 @@ func (a *attempt) host() mainlog.Host {
 	return mainlog.Host{Name: a.job.Host.Name, IP: a.job.Host.Addr.Addr().String()}
 }
 
-// leave logs that this host is left for the next one.
+// leave logs that this host is left for the next one. The line names the host
+// itself.
 func (a *attempt) leave(f *outbound.Fault) {
-	a.h.log.HostFailed(mainlog.HostFailure{ID: a.job.Message, Host: a.host(), Text: f.Text})
+	text := f.Text
+	if name, rest, ok := strings.Cut(text, "]: "); ok && strings.HasPrefix(name, "H=") {
+		text = rest
+	}
+	a.h.log.HostFailed(mainlog.HostFailure{ID: a.job.Message, Host: a.host(), Text: text})
 }
 
 // target translates the queue's word for a host to outbound's.
