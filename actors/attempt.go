@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"mtad/internal/mainlog"
@@ -239,7 +240,7 @@ func (a *attempt) commit(b *spool.Batch) error {
 // outcome is the recipient's new state.
 func (a *attempt) outcome(f *outbound.Fate, now time.Time) spool.Outcome {
 	r := &a.env.Recipients[f.Rcpt]
-	o := spool.Outcome{ID: a.env.ID, Rcpt: f.Rcpt, Attempts: r.Attempts, FirstFail: r.FirstFail, At: now, Error: f.Error}
+	o := spool.Outcome{ID: a.env.ID, Rcpt: f.Rcpt, Attempts: r.Attempts + 1, FirstFail: r.FirstFail, At: now, Error: f.Error}
 	switch f.Kind {
 	case outbound.Delivered:
 		o.State = spool.Delivered
@@ -247,7 +248,6 @@ func (a *attempt) outcome(f *outbound.Fate, now time.Time) spool.Outcome {
 		o.State = spool.Failed
 	default:
 		o.State = spool.Pending
-		o.Attempts++
 		if o.FirstFail.IsZero() {
 			o.FirstFail = now
 		}
@@ -287,9 +287,14 @@ func (a *attempt) host() mainlog.Host {
 	return mainlog.Host{Name: a.job.Host.Name, IP: a.job.Host.Addr.Addr().String()}
 }
 
-// leave logs that this host is left for the next one.
+// leave logs that this host is left for the next one. The line names the host
+// itself.
 func (a *attempt) leave(f *outbound.Fault) {
-	a.h.log.HostFailed(mainlog.HostFailure{ID: a.job.Message, Host: a.host(), Text: f.Text})
+	text := f.Text
+	if name, rest, ok := strings.Cut(text, "]: "); ok && strings.HasPrefix(name, "H=") {
+		text = rest
+	}
+	a.h.log.HostFailed(mainlog.HostFailure{ID: a.job.Message, Host: a.host(), Text: text})
 }
 
 // tls describes the connection for the log.

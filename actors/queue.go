@@ -136,10 +136,10 @@ func (q *queueActor) tell(a queue.Action) {
 	case queue.Completed:
 		log.Completed(a.Message)
 	case queue.GaveUp:
-		log.Failed(mainlog.Failure{ID: a.Message, Address: q.h.address(a.Message, a.Rcpt), Router: a.Router, Text: a.Text})
+		log.Failed(mainlog.Failure{ID: a.Message, Address: q.h.address(a.Message, a.Rcpt), Router: a.Router, Transport: a.Transport, Text: a.Text})
 	case queue.Deferred:
 		for _, i := range a.Rcpts {
-			log.Deferred(mainlog.Deferral{ID: a.Message, Address: q.h.address(a.Message, i), Router: a.Router, Text: a.Text, Next: a.Next})
+			log.Deferred(mainlog.Deferral{ID: a.Message, Address: q.h.address(a.Message, i), Router: a.Router, Transport: a.Transport, Text: a.Text, Next: a.Next})
 		}
 	case queue.Frozen:
 		log.Frozen(a.Message, a.Text)

@@ -22,6 +22,8 @@ import (
 const (
 	million   = 1_000_000
 	fillBatch = 1000 // messages in one commit of the filling
+
+	startPatience = 30 * time.Second
 )
 
 // startReady starts with messages that were never tried, startDeferred with
@@ -42,6 +44,9 @@ func startFull(dir, bin string, n int, deferred bool) error {
 	fmt.Printf("%d messages: %s\n", n, memory)
 	for _, cold := range []bool{false, true} {
 		cache := "warm"
+		if err := fill(filepath.Join(home, "spool.d"), 1, false); err != nil { // the last start has delivered the ready one
+			return err
+		}
 		if cold {
 			cache = "cold"
 			if err := dropCaches(); err != nil {
@@ -86,7 +91,7 @@ func fill(dir string, n int, deferred bool) error {
 		if i+fillBatch >= n {
 			out.Outcomes = out.Outcomes[:len(out.Outcomes)-1]
 		}
-		if !deferred || len(out.Outcomes) == 0 {
+		if !deferred {
 			continue
 		}
 		if err := s.Commit(&out); err != nil {
@@ -135,10 +140,14 @@ func firstDelivery(bin, home string) (time.Duration, peer.Usage, error) {
 	}
 	defer m.Kill()
 	for sink.Totals().Recipients == 0 {
-		if time.Since(start) > patience {
-			return 0, peer.Usage{}, fmt.Errorf("no delivery within %s: %s", patience, m.Output())
+		select {
+		case <-m.Done():
+			return 0, peer.Usage{}, fmt.Errorf("mtad ended: %w: %s", m.Err(), m.Output())
+		case <-time.After(time.Millisecond):
 		}
-		time.Sleep(time.Millisecond)
+		if time.Since(start) > startPatience {
+			return 0, peer.Usage{}, fmt.Errorf("no delivery within %s: %s", startPatience, m.Output())
+		}
 	}
 	took := time.Since(start)
 	used, err := peer.ProcessUsage(m.PID())

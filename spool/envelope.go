@@ -51,7 +51,7 @@ type Recipient struct {
 	Orcpt   string // ORCPT=, still in xtext, with its type
 
 	State     State
-	Attempts  int       // delivery attempts that ended in a deferral
+	Attempts  int       // delivery attempts that ended in an outcome
 	FirstFail time.Time // first deferral; zero when none
 	LastTry   time.Time // last deferral or the final outcome; zero when none
 	LastError string    // sanitised, at most 1 KB; with the host it came from

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 )
@@ -10,6 +11,7 @@ import (
 const (
 	reserveSize = 1 << 20
 	reserveName = "reserve"
+	leastFree   = 1 << 20                // bytes without which no message is taken, whatever the options say
 	spaceAge    = 100 * time.Millisecond // how old an answer of Full may be
 )
 
@@ -27,12 +29,26 @@ func (s *Spool) Full() bool {
 		return s.space.full.Load()
 	}
 	bytes, inodes, err := s.fs.Free(s.dir)
-	full := err != nil || bytes < s.opt.MinFreeBytes || inodes < s.opt.MinFreeInodes
-	s.space.full.Store(full)
+	full := err != nil || bytes < max(s.opt.MinFreeBytes, leastFree) || inodes < s.opt.MinFreeInodes
+	s.setFull(full)
 	if !full && !s.space.reserve.Load() {
 		s.wakeKeeper()
 	}
 	return full
+}
+
+// setFull notes whether there is space, and tells the operator of each change.
+func (s *Spool) setFull(full bool) {
+	if s.space.full.Swap(full) == full {
+		return
+	}
+	if full {
+		s.later(Event{Kind: "full", Text: fmt.Sprintf(
+			"spool %s is full: new mail is answered 452, deliveries go on; it is taken again once there is room", s.dir)})
+	} else {
+		s.later(Event{Kind: "space", Text: fmt.Sprintf("spool %s has room again: new mail is taken", s.dir)})
+	}
+	s.tell()
 }
 
 // releaseReserve gives the reserve to the file system; false if it is gone.

@@ -61,7 +61,7 @@ func (o *Options) setDefaults() {
 
 // Event is something an operator must see. Text is a whole sentence for the panic log.
 type Event struct {
-	Kind string // "broken", "poisoned", "recovered", "stray"
+	Kind string // "broken", "poisoned", "recovered", "stray", "full", "space"
 	ID   ID     // zero when no one message is meant
 	Text string
 }

@@ -26,18 +26,21 @@ type adminServer struct {
 	drain     chan struct{} // closed by POST drain
 }
 
+// ensureToken reads the token of the API, and makes its file where it is
+// missing; "" where the configuration has none. It runs before privileges are
+// dropped: the file may lie where only root writes.
+func ensureToken(cfg *config.Config) (string, error) {
+	if cfg.Admin.Address == "" || cfg.Admin.TokenFile == "" {
+		return "", nil
+	}
+	return admin.EnsureToken(cfg.Admin.TokenFile)
+}
+
 // serveAdmin starts to answer on l, nil for none.
-func serveAdmin(cfg *config.Config, l net.Listener, d *actors.Daemon, sp *spool.Spool, log *mainlog.Log) (*adminServer, error) {
+func serveAdmin(cfg *config.Config, l net.Listener, token string, d *actors.Daemon, sp *spool.Spool, log *mainlog.Log) (*adminServer, error) {
 	s := &adminServer{daemon: d, spool: sp, log: log, drain: make(chan struct{})}
 	if l == nil {
 		return s, nil
-	}
-	token := ""
-	if cfg.Admin.TokenFile != "" {
-		var err error
-		if token, err = admin.EnsureToken(cfg.Admin.TokenFile); err != nil {
-			return nil, err
-		}
 	}
 	s.http = admin.New(admin.Options{
 		Address: cfg.Admin.Address, Hostname: cfg.PrimaryHostname, Token: token, Version: version, Daemon: s, Log: log,
@@ -136,10 +139,10 @@ func (s *adminServer) Act(ctx context.Context, verb admin.Verb, ids []spool.ID, 
 			r.Failed[id.String()] = err.Error()
 			continue
 		}
+		s.tell(verb, id, who) // before what the act makes of it
 		if err := s.act(ctx, verb, id, who); err != nil {
 			return r, err
 		}
-		s.tell(verb, id, who)
 		r.Done++
 	}
 	return r, nil

@@ -95,8 +95,46 @@ func giveFolder(dir string, id identity) error {
 		return fmt.Errorf("cannot open %s: %w", dir, err)
 	}
 	defer unix.Close(fd)
-	if err := unix.Fchown(fd, id.uid, id.gid); err != nil {
+	if err := giveOpen(fd, dir, id); err != nil {
 		return fmt.Errorf("cannot give %s to user %d: %w", dir, id.uid, err)
+	}
+	return nil
+}
+
+// giveOpen gives an open folder to id, and what root left in it in earlier runs:
+// regular files with one name and folders, reached from the folder itself, so
+// that nobody can put another file in the way.
+func giveOpen(fd int, dir string, id identity) error {
+	if err := unix.Fchown(fd, id.uid, id.gid); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/self/fd/%d", fd))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := giveEntry(fd, e.Name(), filepath.Join(dir, e.Name()), id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func giveEntry(folder int, name, path string, id identity) error {
+	fd, err := unix.Openat(folder, name, unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil // a link, or gone: none of ours
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	switch {
+	case st.Mode&unix.S_IFMT == unix.S_IFDIR:
+		return giveOpen(fd, path, id)
+	case st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink == 1 && st.Uid == 0:
+		return unix.Fchown(fd, id.uid, id.gid)
 	}
 	return nil
 }

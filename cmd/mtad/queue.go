@@ -166,7 +166,7 @@ func printMessage(w io.Writer, m *admin.QueuedMessage, asJSON, whole bool) {
 	}
 	fmt.Fprintf(w, "%4s %5s %s <%s>%s\n", shortAge(time.Since(m.Received)), shortSize(m.Size), m.ID, m.Sender, frozen)
 	if m.Why != "" {
-		fmt.Fprintf(w, "          %s\n", m.Why)
+		fmt.Fprintf(w, "          %s\n", why(m))
 	}
 	if whole {
 		fmt.Fprintf(w, "          received %s from %s (%s) with %s\n", m.Received.Local().Format(time.DateTime), m.Client, m.Helo, m.Protocol)
@@ -185,6 +185,20 @@ func printMessage(w io.Writer, m *admin.QueuedMessage, asJSON, whole bool) {
 		}
 	}
 	fmt.Fprintln(w)
+}
+
+// why says what a message waits for: until when, and what its last attempt met.
+func why(m *admin.QueuedMessage) string {
+	text := m.Why
+	if m.Due != nil {
+		text += ", next attempt " + m.Due.Local().Format(time.DateTime)
+	}
+	for _, r := range m.Recipients {
+		if r.State == "pending" && r.LastError != "" && !strings.Contains(text, r.LastError) {
+			return text + "; last: " + r.LastError
+		}
+	}
+	return text
 }
 
 // shortAge is an age as exim -bp prints it: 5m, 3h, 2d.

@@ -46,7 +46,9 @@ func runSend(args []string, stdout, stderr io.Writer) int {
 		s.Size, err = loads.ParseSize(size)
 	}
 	if err == nil && rate != "" {
-		s.Rate, err = strconv.ParseFloat(strings.TrimSuffix(rate, "/s"), 64)
+		if s.Rate, err = strconv.ParseFloat(strings.TrimSuffix(rate, "/s"), 64); err != nil {
+			err = fmt.Errorf("-rate %s: want messages a second, as 50/s", rate)
+		}
 	}
 	if err == nil && (s.Sessions < 1 || s.Messages < 1 || s.Rcpts < 1 || s.Rate < 0) {
 		err = fmt.Errorf("-sessions, -messages and -rcpts are at least 1, -rate is not negative")

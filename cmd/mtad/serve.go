@@ -49,17 +49,17 @@ func serve(cfg *config.Config, stderr io.Writer) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 
-	bound, err := bind(cfg)
+	bound, adminSocket, err := bind(cfg)
 	if err != nil {
 		return err
 	}
 	defer closeAll(bound)
-	var adminSocket net.Listener
-	if cfg.Admin.Address != "" {
-		if adminSocket, err = listen(cfg.Admin.Address); err != nil {
-			return fmt.Errorf("[admin] %w", err)
-		}
+	if adminSocket != nil {
 		defer adminSocket.Close()
+	}
+	token, err := ensureToken(cfg) // while we may read and write it
+	if err != nil {
+		return err
 	}
 	if err := dropPrivileges(cfg); err != nil {
 		return err
@@ -73,7 +73,7 @@ func serve(cfg *config.Config, stderr io.Writer) error {
 	}
 	defer log.Close()
 
-	events := make(chan spool.Event, 16)
+	events := make(chan spool.Event, 1)
 	sp, err := openSpool(cfg, log, events)
 	if err != nil {
 		return err
@@ -93,7 +93,7 @@ func serve(cfg *config.Config, stderr io.Writer) error {
 	}})
 	go watchSpool(events, d)
 
-	web, err := serveAdmin(cfg, adminSocket, d, sp, log)
+	web, err := serveAdmin(cfg, adminSocket, token, d, sp, log)
 	if err != nil {
 		return err
 	}
@@ -145,24 +145,40 @@ func reopen(log *mainlog.Log) {
 	}
 }
 
-// bind opens every [[listen]], or takes it from the service manager.
-func bind(cfg *config.Config) ([]actors.Bound, error) {
+// bind opens every [[listen]] and the admin address (nil without one), or takes
+// them from the service manager.
+func bind(cfg *config.Config) (bound []actors.Bound, web net.Listener, err error) {
 	given, err := inherited()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var bound []actors.Bound
+	open := func(address string) (net.Listener, error) {
+		if sock := given.take(address); sock != nil {
+			return sock, nil
+		}
+		return listen(address)
+	}
+	defer func() {
+		if err != nil {
+			closeAll(bound)
+		}
+	}()
 	for _, l := range cfg.Listen {
-		sock, ok := given[l.Address]
-		if !ok {
-			if sock, err = listen(l.Address); err != nil {
-				closeAll(bound)
-				return nil, err
-			}
+		sock, err := open(l.Address)
+		if err != nil {
+			return bound, nil, err
 		}
 		bound = append(bound, actors.Bound{Listener: sock, Listen: l})
 	}
-	return bound, nil
+	if cfg.Admin.Address != "" {
+		if web, err = open(cfg.Admin.Address); err != nil {
+			return bound, nil, fmt.Errorf("[admin] %w", err)
+		}
+	}
+	for _, sock := range given {
+		return bound, nil, fmt.Errorf("the service manager passed a socket on %s, but no [[listen]] or [admin] has that address", sock.Addr())
+	}
+	return bound, web, nil
 }
 
 func closeAll(bound []actors.Bound) {
@@ -195,20 +211,20 @@ func openSpool(cfg *config.Config, log *mainlog.Log, events chan<- spool.Event) 
 		MinFreeInodes: cfg.CheckSpoolInodes,
 		Observe:       admin.ObserveCommit,
 		Report: func(e spool.Event) {
+			if e.Kind == "space" {
+				log.Notice("spool: " + e.Text)
+				return
+			}
 			log.Panic("spool: "+e.Text, nil)
-			select {
-			case events <- e:
-			default: // a flood of broken records: the log has them all
+			if e.Kind == "poisoned" { // once
+				events <- e
 			}
 		},
 	})
-	switch {
-	case errors.Is(err, spool.ErrLocked):
+	if errors.Is(err, spool.ErrLocked) {
 		return nil, fmt.Errorf("cannot open spool %s: another mtad is using it (one daemon a spool)", cfg.SpoolDirectory)
-	case err != nil:
-		return nil, fmt.Errorf("cannot open spool %s: %w", cfg.SpoolDirectory, err)
 	}
-	return sp, nil
+	return sp, err
 }
 
 // certificates opens the store of keys and certificates. A self-signed
@@ -229,10 +245,8 @@ func certificates(cfg *config.Config, log *mainlog.Log) *certs.Store {
 // watchSpool stops deliveries when a sync has failed: no outcome can be recorded
 // any more.
 func watchSpool(events <-chan spool.Event, d *actors.Daemon) {
-	for e := range events {
-		if e.Kind == "poisoned" {
-			d.Pause()
-		}
+	for range events {
+		d.Pause()
 	}
 }
 
@@ -245,5 +259,8 @@ func sayStarted(cfg *config.Config, log *mainlog.Log, stderr io.Writer, bound []
 		where = append(where, b.Addr().String())
 	}
 	log.Started(version, os.Getpid(), where)
+	if cfg.LogFilePath == "stderr" {
+		return // the log has said it there
+	}
 	fmt.Fprintf(stderr, "mtad %s: listening on %v, spool %s, log %s\n", version, where, cfg.SpoolDirectory, cfg.LogFilePath)
 }

@@ -98,9 +98,12 @@ func sink(s *loads.Sink, addrs []string, ledger string, count int64, quiet bool,
 		return err
 	}
 	fmt.Fprintf(stderr, "listening on %s\n", listed(addrs))
-	if !quiet {
-		defer everySecond(func() { progress(s, stderr) })()
-	}
+	defer everySecond(func() {
+		led.Flush()
+		if !quiet {
+			progress(s, stderr)
+		}
+	})()
 	select {
 	case <-end:
 	case <-enough:

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -26,26 +27,56 @@ func notify(state string) {
 	conn.Write([]byte(state))
 }
 
-// inherited returns the listening sockets that a service manager has opened for
-// us (sd_listen_fds(3)), by their address.
-func inherited() (map[string]net.Listener, error) {
-	if pid, _ := strconv.Atoi(os.Getenv("LISTEN_PID")); pid != os.Getpid() {
+// sockets are those that a service manager opened for us.
+type sockets map[string]net.Listener
+
+// inherited takes them over (sd_listen_fds(3)); the environment then no longer
+// tells of them.
+func inherited() (sockets, error) {
+	pid, _ := strconv.Atoi(os.Getenv("LISTEN_PID"))
+	fds := os.Getenv("LISTEN_FDS")
+	for _, name := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
+		os.Unsetenv(name)
+	}
+	if pid != os.Getpid() {
 		return nil, nil
 	}
-	n, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
+	n, err := strconv.Atoi(fds)
 	if err != nil {
-		return nil, fmt.Errorf("LISTEN_FDS=%q is not a number", os.Getenv("LISTEN_FDS"))
+		return nil, fmt.Errorf("LISTEN_FDS=%q is not a number", fds)
 	}
-	socks := make(map[string]net.Listener, n)
+	socks := make(sockets, n)
 	const first = 3 // SD_LISTEN_FDS_START
 	for fd := first; fd < first+n; fd++ {
 		f := os.NewFile(uintptr(fd), "LISTEN_FD_"+strconv.Itoa(fd))
-		l, err := net.FileListener(f)
+		l, err := net.FileListener(f) // close-on-exec, as the original is not
 		f.Close()
 		if err != nil {
 			return nil, fmt.Errorf("socket %d of LISTEN_FDS is not a listening stream socket: %w", fd, err)
 		}
-		socks[l.Addr().String()] = l
+		socks[endpoint(l.Addr().String())] = l
 	}
 	return socks, nil
+}
+
+// take returns the socket for an address of the configuration, once; nil: there is none.
+func (s sockets) take(address string) net.Listener {
+	key := endpoint(address)
+	l := s[key]
+	delete(s, key)
+	return l
+}
+
+// endpoint makes equal what means the same: ":25", "0.0.0.0:25" and "[::]:25".
+func endpoint(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		return ":" + port
+	} else if err == nil {
+		host = ip.Unmap().String()
+	}
+	return net.JoinHostPort(host, port)
 }

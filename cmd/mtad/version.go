@@ -16,6 +16,10 @@ func runVersion(args []string, stdout, stderr io.Writer) int {
 	if status, done := parse(fs, args, stdout); done {
 		return status
 	}
+	if fs.NArg() > 0 {
+		fmt.Fprintf(stderr, "mtad version: unexpected argument %q\n", fs.Arg(0))
+		return exitUsage
+	}
 	fmt.Fprintf(stdout, "mtad %s %s %s/%s%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH, revision())
 	return exitOK
 }

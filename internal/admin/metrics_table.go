@@ -74,7 +74,7 @@ var byName = func() map[string]Metric {
 // WriteMetricsReference writes the section of the reference about metrics, as Markdown.
 func WriteMetricsReference(w io.Writer) error {
 	b := bufio.NewWriter(w)
-	fmt.Fprint(b, "## Metrics\n\n`GET /metrics` on the address of `[admin]`, in Prometheus' text format. Times are in seconds. "+
+	fmt.Fprint(b, "# Metrics\n\n`GET /metrics` on the address of `[admin]`, in Prometheus' text format. Times are in seconds. "+
 		"Beside these there are `go_*` and `process_*`.\n\n| name | type | labels | what it says |\n| --- | --- | --- | --- |\n")
 	for _, m := range table {
 		labels := ""

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	selfSignedFile = "self-signed.pem"
+	selfSignedFile = "tls-self-signed.pem"
 	selfSignedDays = 365
 	renewAhead     = 30 * 24 * time.Hour
 )

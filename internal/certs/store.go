@@ -197,13 +197,17 @@ func keep[K comparable, V any](s *Store, m map[K]V, key K, create func() V) V {
 }
 
 // WriteMetrics writes a gauge for each certificate of ours that is in use, with
-// the seconds until it expires, in Prometheus' format.
+// the seconds until it expires, in Prometheus' format. The label is the file's
+// name without its folder (THREATS AM-04); of those that share one, the soonest counts.
 func (s *Store) WriteMetrics(w io.Writer) {
 	soonest := make(map[string]float64)
 	s.mu.RLock()
 	for _, p := range s.pairs {
 		if r := p.now.Load(); r.err == nil {
-			soonest[r.value.File] = time.Until(r.value.Certificate.Leaf.NotAfter).Seconds()
+			name, left := filepath.Base(r.value.File), time.Until(r.value.Certificate.Leaf.NotAfter).Seconds()
+			if least, ok := soonest[name]; !ok || left < least {
+				soonest[name] = left
+			}
 		}
 	}
 	s.mu.RUnlock()

@@ -234,7 +234,7 @@ func (r *rig) dial(client string) (*wire, string) {
 	w := newWire(client)
 	go func() {
 		defer w.Close()
-		r.srv.Serve(tlsstate.New(w), Listener{Name: "test", TLS: "none"})
+		r.srv.Serve(tlsstate.New(w), Listener{Name: "test", TLS: "starttls"})
 	}()
 	return w, w.send()
 }

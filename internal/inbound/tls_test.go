@@ -102,10 +102,7 @@ func TestS03Unavailable(t *testing.T) {
 			k.ended()
 			r.logged("TLS failed: TLS cannot be offered: ")
 			greeted(t, addr).talk(fromA, "250 ") // others are served
-			implicit := call(t, r.port("implicit"))
-			if err := implicit.handshake(tls.VersionTLS13); err == nil {
-				t.Error("a port of TLS serves without a certificate")
-			}
+			call(t, r.port("implicit")).ended()  // not a word in clear
 		})
 	}
 }

@@ -179,7 +179,9 @@ func (c *caller) refused(version uint16, change ...func(*tls.Config)) {
 }
 
 func withCertificate(i *issued) func(*tls.Config) {
-	return func(c *tls.Config) { c.Certificates = []tls.Certificate{{Certificate: [][]byte{i.cert.Raw}, PrivateKey: i.key}} }
+	return func(c *tls.Config) {
+		c.Certificates = []tls.Certificate{{Certificate: [][]byte{i.cert.Raw}, PrivateKey: i.key}}
+	}
 }
 
 // bothVersions runs a test in TLS 1.2 and in 1.3.

@@ -69,6 +69,18 @@ func (l *Ledger) Record(e Entry) {
 	}
 }
 
+// Flush writes out what is buffered.
+func (l *Ledger) Flush() {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.w.Flush(); err != nil && l.err == nil {
+		l.err = err
+	}
+}
+
 // Close writes out what is buffered; its error is the first that any write had.
 func (l *Ledger) Close() error {
 	if l == nil {

@@ -35,6 +35,7 @@ func (l *lane) alarmed(c *Core) {
 		l.swept = 0
 		again = c.ns + int64(sweepPause) + int64(end)*int64(sweepCost)
 	}
+	l.nextSweep = again
 	c.wakeAt(&l.alarm, again)
 	for _, it := range old {
 		if stands(it, l) { // an entry may be there twice
@@ -108,7 +109,7 @@ func (c *Core) giveUp(it *item, rcpts []int32, router, text string) {
 	}
 	c.emit(Record{spool.Batch{Outcomes: outcomes}})
 	for _, i := range rcpts {
-		c.emit(GaveUp{Message: m.id, Rcpt: int(i), Router: router, Text: text})
+		c.emit(GaveUp{Message: m.id, Rcpt: int(i), Router: router, Transport: it.transportName(), Text: text})
 	}
 	c.dropDecided(it)
 }

@@ -22,14 +22,15 @@ type lane struct {
 	conns int         // deliveries, lingering ones included
 	idle  []*delivery // those that linger
 
-	inRing  bool
-	asking  bool   // whether the route still holds is to be asked before more is sent
-	asker   *item  // the item that does
-	waits   uint32 // slots of hosts in whose list of waiters it stands
-	blocked bool   // all hosts have a retry time to come
-	down    int64  // since when no host answered; 0: one did
-	swept   int    // how far the search for expired items has come
-	alarm   alarm  // while blocked: the next part of that search
+	inRing    bool
+	asking    bool   // whether the route still holds is to be asked before more is sent
+	asker     *item  // the item that does
+	waits     uint32 // slots of hosts in whose list of waiters it stands
+	blocked   bool   // all hosts have a retry time to come
+	down      int64  // since when no host answered; 0: one did
+	swept     int    // how far the search for expired items has come
+	alarm     alarm  // while blocked: the next part of that search
+	nextSweep int64  // when it is due; 0: no host of the lane has failed yet
 }
 
 // maxSlots bounds the hosts of a lane: item.tried has a bit for each.
@@ -151,7 +152,10 @@ func (c *Core) block(l *lane) {
 	if l.down == 0 {
 		l.down = c.ns
 	}
-	c.wakeAt(&l.alarm, c.ns+int64(sweepPause))
+	if l.nextSweep == 0 {
+		l.nextSweep = c.ns + int64(sweepPause)
+	}
+	c.wakeAt(&l.alarm, max(c.ns, l.nextSweep)) // a lane that is probed often is blocked anew each time
 }
 
 func (c *Core) unblock(l *lane) {

@@ -24,6 +24,8 @@ type bench struct {
 	ended map[int][]time.Time
 	begun []int // message numbers in the order in which they were begun
 	t     testing.TB
+
+	gaveUp int
 }
 
 type finish struct {
@@ -61,6 +63,8 @@ func (b *bench) take(actions []Action) {
 			b.busy[lane]++
 			b.most[lane] = max(b.most[lane], b.busy[lane])
 			b.begin(a.Job)
+		case GaveUp:
+			b.gaveUp++
 		case Next:
 			b.begin(a.Job)
 		}
@@ -203,6 +207,18 @@ func TestFlood(t *testing.T) {
 	}
 	if done != 200 {
 		t.Errorf("%d of 200 messages went past the flood in 20 s", done)
+	}
+}
+
+// TestExpireBehindProbes: a host that is probed more often than its lane is looked
+// through does not keep the messages behind it from expiring.
+func TestExpireBehindProbes(t *testing.T) {
+	b := newBench(t, Settings{Limits: limits(20, 500, 0, 0), Rules: fixedRules{time.Second, 3 * time.Second}})
+	b.dead = func(int) bool { return true }
+	b.arrive(200)
+	b.run(testStart.Add(3 * time.Minute))
+	if b.gaveUp != 200 {
+		t.Errorf("%d of 200 messages were given up three minutes after a cutoff of three seconds", b.gaveUp)
 	}
 }
 

@@ -232,6 +232,14 @@ func (c *Core) putOff(it *item, due int64, late []int32, trouble string) {
 	c.place(it, deferred)
 }
 
+// transportName is "" of an item that has no lane.
+func (it *item) transportName() string {
+	if it.lane == nil {
+		return ""
+	}
+	return it.lane.transport
+}
+
 func (it *item) routerName() string {
 	if it.lane == nil || int(it.router) >= len(it.lane.routers) {
 		return ""
@@ -267,7 +275,7 @@ func (c *Core) deferFor(it *item, kind, router, text string) {
 	if len(kept) > 0 {
 		due = max(due, c.ns+soonest)
 		c.emit(Record{spool.Batch{Outcomes: outcomes}})
-		c.emit(Deferred{Message: m.id, Rcpts: ints(kept), Router: router, Text: text, Next: c.fromNow(due)})
+		c.emit(Deferred{Message: m.id, Rcpts: ints(kept), Router: router, Transport: it.transportName(), Text: text, Next: c.fromNow(due)})
 	}
 	c.putOff(it, due, late, text)
 }

@@ -129,18 +129,20 @@ type (
 	// GaveUp says that a recipient has failed for good without a reply that said so
 	// (retry time-out): to be logged as **. Its Record is a separate action.
 	GaveUp struct {
-		Message spool.ID
-		Rcpt    int
-		Router  string
-		Text    string
+		Message   spool.ID
+		Rcpt      int
+		Router    string
+		Transport string // "" where there was none to take it
+		Text      string
 	}
 	// Deferred says that routing deferred these recipients: to be logged as ==.
 	Deferred struct {
-		Message spool.ID
-		Rcpts   []int
-		Router  string
-		Text    string
-		Next    time.Time
+		Message   spool.ID
+		Rcpts     []int
+		Router    string
+		Transport string // "" where routing itself has to wait
+		Text      string
+		Next      time.Time
 	}
 	// Frozen says that the core froze a message by itself: for the panic log. Its
 	// Record is a separate action.

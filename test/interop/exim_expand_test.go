@@ -32,31 +32,9 @@ type eximExpander struct {
 
 func unpackPackage(t *testing.T, name string) string {
 	t.Helper()
-	cache, err := peer.CacheDir()
+	tree, err := peer.Package(name)
 	if err != nil {
 		t.Fatal(err)
-	}
-	tree := filepath.Join(cache, name+"-bookworm")
-	if _, err := os.Stat(tree); err == nil {
-		return tree
-	}
-	tmp, err := os.MkdirTemp(cache, "fetch-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(tmp)
-	fetch := fmt.Sprintf("apt-get -q download %s || { apt-get -q update && apt-get -q download %s; }", name, name)
-	for _, script := range []string{fetch, "dpkg -x *.deb tree"} {
-		cmd := exec.Command("sh", "-c", script)
-		cmd.Dir = tmp
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v: %s", script, err, out)
-		}
-	}
-	if err := os.Rename(filepath.Join(tmp, "tree"), tree); err != nil {
-		if _, there := os.Stat(tree); there != nil {
-			t.Fatal(err)
-		}
 	}
 	return tree
 }

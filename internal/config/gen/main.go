@@ -1,11 +1,13 @@
-// Command gen writes docs/reference.md and config.toml. It is run by
+// Command gen writes docs/reference.md, docs/metrics.md and config.toml. It is run by
 // "go generate" in internal/config.
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 
+	"mtad/internal/admin"
 	"mtad/internal/config/manual"
 )
 
@@ -16,6 +18,14 @@ func main() {
 	}
 }
 
+func writeMetrics(name string) error {
+	var b bytes.Buffer
+	if err := admin.WriteMetricsReference(&b); err != nil {
+		return err
+	}
+	return os.WriteFile(name, b.Bytes(), 0o644)
+}
+
 func run() error {
 	source, err := os.ReadFile("config.go")
 	if err != nil {
@@ -23,6 +33,9 @@ func run() error {
 	}
 	tables, err := manual.Tables(source)
 	if err != nil {
+		return err
+	}
+	if err := writeMetrics("../../docs/metrics.md"); err != nil {
 		return err
 	}
 	if err := os.WriteFile("../../docs/reference.md", manual.Reference(tables), 0o644); err != nil {
