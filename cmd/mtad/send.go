@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"os"
@@ -18,6 +19,7 @@ import (
 func runSend(args []string, stdout, stderr io.Writer) int {
 	var s loads.Sender
 	var size, rate, file, ledger string
+	var startTLS bool
 	f := flags("send", "[options]    submits mail and says how fast it was taken", stderr)
 	f.StringVar(&s.To, "to", "127.0.0.1:2525", "`address` of the server")
 	f.IntVar(&s.Sessions, "sessions", 1, "connections at a time")
@@ -34,6 +36,8 @@ func runSend(args []string, stdout, stderr io.Writer) int {
 	f.StringVar(&file, "file", "", "send this message instead of a made one")
 	f.StringVar(&ledger, "ledger", "", "append what was sent, and what became of it, to this `file`")
 	f.StringVar(&s.Helo, "helo", "load.test", "name for EHLO")
+	f.BoolVar(&startTLS, "tls", false, "say STARTTLS; the server's certificate is not verified")
+	f.BoolVar(&s.Restart, "tls-restart", false, "shut TLS down after each message, and begin anew on the same connection")
 	f.DurationVar(&s.Wait, "wait", 0, "keep trying to connect for so long")
 	if status, done := parse(f, args, stdout); done {
 		return status
@@ -56,6 +60,9 @@ func runSend(args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		fmt.Fprintf(stderr, "mtad send: %v\n", err)
 		return exitUsage
+	}
+	if startTLS || s.Restart {
+		s.TLS = &tls.Config{InsecureSkipVerify: true, ServerName: "load.test", ClientSessionCache: tls.NewLRUClientSessionCache(0), DynamicRecordSizingDisabled: true}
 	}
 	return send(&s, file, ledger, stdout, stderr)
 }

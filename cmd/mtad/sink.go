@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 
+	"mtad/internal/certs"
 	loads "mtad/internal/load"
 )
 
@@ -19,7 +21,7 @@ func runSink(args []string, stdout, stderr io.Writer) int {
 	var addrs []string
 	var ledger string
 	var count int64
-	var quiet bool
+	var quiet, offerTLS, askCert bool
 	f := flags("sink", "[options]    accepts mail, counts and checks it", stderr)
 	f.Func("listen", "`address`, a list of them, or a network with a port (127.1.0.0/22:2525); may be given again (default 127.0.0.1:2626)",
 		each(func(item string) error {
@@ -35,6 +37,9 @@ func runSink(args []string, stdout, stderr io.Writer) int {
 	f.StringVar(&s.Keep, "keep", "", "keep messages in this `folder`, one file each")
 	f.StringVar(&ledger, "ledger", "", "append what came, with its SHA-256 and the reply, to this `file`")
 	f.BoolVar(&s.Verify, "verify", false, "look at the checksums that mtad send puts in")
+	f.BoolVar(&offerTLS, "tls", false, "offer STARTTLS, with a certificate made for this run")
+	f.BoolVar(&askCert, "tls-client-cert", false, "in TLS, need a certificate of the client")
+	f.StringVar(&s.AfterTLS, "tls-end", loads.AfterTLSModes[0], "what to do when the client shuts TLS down: `"+strings.Join(loads.AfterTLSModes, "|")+"`")
 	f.BoolVar(&s.LMTP, "lmtp", false, "speak LMTP")
 	f.Int64Var(&count, "count", 0, "exit after this many messages")
 	f.BoolVar(&quiet, "quiet", false, "no progress line")
@@ -45,6 +50,17 @@ func runSink(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "mtad sink: unexpected argument %q\n", f.Arg(0))
 		return exitUsage
 	}
+	if !loads.IsAfterTLS(s.AfterTLS) {
+		fmt.Fprintf(stderr, "mtad sink: -tls-end is one of %s\n", strings.Join(loads.AfterTLSModes, ", "))
+		return exitUsage
+	}
+	if offerTLS || askCert {
+		var err error
+		if s.TLS, err = sinkTLS(askCert); err != nil {
+			fmt.Fprintf(stderr, "mtad sink: %v\n", err)
+			return exitFailed
+		}
+	}
 	if len(addrs) == 0 {
 		addrs = []string{"127.0.0.1:2626"}
 	}
@@ -53,6 +69,20 @@ func runSink(args []string, stdout, stderr io.Writer) int {
 		return exitFailed
 	}
 	return exitOK
+}
+
+// sinkTLS makes a configuration with a certificate of its own.
+func sinkTLS(askCert bool) (*tls.Config, error) {
+	cert, key, err := certs.Generate(certs.Request{Hosts: []string{"sink.test", "localhost", "127.0.0.1"}, Days: 1})
+	if err != nil {
+		return nil, err
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	cfg := &tls.Config{Certificates: []tls.Certificate{pair}, DynamicRecordSizingDisabled: true}
+	if askCert {
+		cfg.ClientAuth = tls.RequireAnyClientCert
+	}
+	return cfg, err
 }
 
 // each calls f for every item of a comma-separated list.

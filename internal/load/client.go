@@ -2,10 +2,13 @@ package load
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"strings"
 	"time"
+
+	"mtad/tlsstate"
 )
 
 // replyTimeout is how long a server may take for one reply (RFC 5321
@@ -22,27 +25,29 @@ func (r reply) ok() bool { return r.code >= 200 && r.code < 300 }
 
 // client is one SMTP connection to the server under test.
 type client struct {
-	conn net.Conn
+	sock *tlsstate.Socket
 	in   *bufio.Reader
 	out  *bufio.Writer
 	ext  map[string]bool // EHLO keywords
 	sent int             // messages so far
 }
 
-func dial(addr, helo string) (*client, error) {
+// dial begins a session; cfg is what STARTTLS is done with, nil: it is not said.
+func dial(addr, helo string, cfg *tls.Config) (*client, error) {
 	conn, err := net.DialTimeout("tcp", addr, time.Minute)
 	if err != nil {
 		return nil, err
 	}
-	c := &client{conn: conn, in: bufio.NewReaderSize(conn, 4<<10), out: bufio.NewWriterSize(conn, 64<<10), ext: map[string]bool{}}
-	if err := c.hello(helo); err != nil {
-		conn.Close()
+	sock := tlsstate.New(conn)
+	c := &client{sock: sock, in: bufio.NewReaderSize(sock, 4<<10), out: bufio.NewWriterSize(sock, 64<<10), ext: map[string]bool{}}
+	if err := c.begin(helo, cfg); err != nil {
+		sock.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
-func (c *client) hello(helo string) error {
+func (c *client) begin(helo string, cfg *tls.Config) error {
 	r, err := c.read()
 	if err == nil && !r.ok() {
 		err = refused{"the connection", r}
@@ -50,7 +55,40 @@ func (c *client) hello(helo string) error {
 	if err != nil {
 		return err
 	}
-	r, err = c.command("EHLO %s", helo)
+	return c.session(helo, cfg)
+}
+
+// session says EHLO, and STARTTLS and EHLO again where TLS is wanted.
+func (c *client) session(helo string, cfg *tls.Config) error {
+	err := c.hello(helo)
+	if err != nil || cfg == nil {
+		return err
+	}
+	r, err := c.command("STARTTLS")
+	if err == nil && r.code != 220 {
+		err = refused{"STARTTLS", r}
+	}
+	if err != nil {
+		return err
+	}
+	behind, _ := c.in.Peek(c.in.Buffered())
+	if err := c.sock.StartClient(cfg, time.Now().Add(time.Minute), behind); err != nil {
+		return err
+	}
+	return c.hello(helo)
+}
+
+// restart shuts TLS down and begins the session anew, on the same connection.
+func (c *client) restart(helo string, cfg *tls.Config) error {
+	if err := c.sock.Shutdown(); err != nil {
+		return err
+	}
+	return c.session(helo, cfg)
+}
+
+func (c *client) hello(helo string) error {
+	clear(c.ext)
+	r, err := c.command("EHLO %s", helo)
 	if err == nil && !r.ok() {
 		r, err = c.command("HELO %s", helo)
 	}
@@ -84,7 +122,7 @@ func (c *client) command(format string, args ...any) (reply, error) {
 
 func (c *client) read() (reply, error) {
 	if c.in.Buffered() == 0 {
-		c.conn.SetReadDeadline(time.Now().Add(replyTimeout))
+		c.sock.SetReadDeadline(time.Now().Add(replyTimeout))
 	}
 	var r reply
 	for {
@@ -115,16 +153,18 @@ func (c *client) read() (reply, error) {
 }
 
 func (c *client) quit() {
-	c.conn.SetDeadline(time.Now().Add(5 * time.Second))
+	c.sock.SetReadDeadline(time.Now().Add(5 * time.Second))
+	c.sock.SetWriteDeadline(time.Now().Add(5 * time.Second))
 	fmt.Fprint(c.out, "QUIT\r\n")
 	if c.out.Flush() == nil {
 		c.in.ReadString('\n')
 	}
-	c.conn.Close()
+	c.sock.Shutdown()
+	c.sock.Close()
 }
 
 // abort ends the connection from another goroutine.
-func (c *client) abort() { c.conn.Close() }
+func (c *client) abort() { c.sock.Close() }
 
 // result is how one transaction ended.
 type result struct {

@@ -285,7 +285,7 @@ func TestPartOfTheRecipientsRefused(t *testing.T) {
 func TestDuplicatesAndCorruptionAreCounted(t *testing.T) {
 	t.Parallel()
 	sink := &Sink{Verify: true}
-	c, err := dial(start(t, sink), "t")
+	c, err := dial(start(t, sink), "t", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -350,10 +350,9 @@ func TestLMTPAnswersForEachRecipient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &client{conn: conn}
 	defer conn.Close()
 	dialogue := "LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a@t>\r\nRCPT TO:<b@t>\r\nDATA\r\nx\r\n.\r\nQUIT\r\n"
-	fmt.Fprint(c.conn, dialogue)
+	fmt.Fprint(conn, dialogue)
 	var b bytes.Buffer
 	b.ReadFrom(conn)
 	if got := strings.Count(b.String(), "250 OK got it\r\n"); got != 2 {

@@ -11,7 +11,8 @@ import (
 
 // Rule is something the sink does to a verb instead of what it asks for:
 // "RCPT=451", or "RCPT=451:10%" for one in ten. CONNECT is the greeting, DOT
-// the end of a message, by DATA or BDAT.
+// the end of a message, by DATA or BDAT, HANDSHAKE what follows the 220 to
+// STARTTLS: a rule for it, whatever its code, closes the connection there.
 type Rule struct {
 	Verb   string
 	Code   int // 0 closes the connection without a reply
@@ -43,7 +44,7 @@ func ParseClose(s string) (Rule, error) {
 func makeRule(s, verb string, code int, chance string) (Rule, error) {
 	r := Rule{Verb: strings.ToUpper(verb), Code: code, Chance: 1}
 	switch r.Verb {
-	case "CONNECT", "HELO", "EHLO", "LHLO", "MAIL", "RCPT", "DATA", "BDAT", "DOT", "RSET", "NOOP", "QUIT":
+	case "CONNECT", "HELO", "EHLO", "LHLO", "MAIL", "RCPT", "DATA", "BDAT", "DOT", "RSET", "NOOP", "QUIT", "STARTTLS", "HANDSHAKE":
 	default:
 		return r, fmt.Errorf("%q: no verb %q (CONNECT, EHLO, MAIL, RCPT, DATA, BDAT, DOT, RSET, QUIT …)", s, verb)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -33,6 +34,8 @@ type Sender struct {
 	BDAT          bool            // where the server offers CHUNKING
 	File          []byte          // send this message instead of a made one
 	Helo          string
+	TLS           *tls.Config   // what STARTTLS is done with; nil: it is not said
+	Restart       bool          // shut TLS down after each message, and begin anew on the same connection
 	Wait          time.Duration // keep trying to connect for so long
 
 	Progress func(line string) // called every second, if set
@@ -102,6 +105,13 @@ func (s *Sender) session(ctx context.Context) {
 			}
 			stop = context.AfterFunc(ctx, c.abort)
 		}
+		if s.Restart && s.TLS != nil && c.sent > 0 {
+			if err := c.restart(s.Helo, s.TLS); err != nil {
+				s.fail(err)
+				hangUp()
+				continue
+			}
+		}
 		buf = buf[:0]
 		if !s.send(c, n, &buf) || s.PerConnection > 0 && c.sent >= s.PerConnection {
 			hangUp()
@@ -136,7 +146,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (s *Sender) connect(ctx context.Context) (*client, error) {
 	deadline := time.Now().Add(s.Wait)
 	for {
-		c, err := dial(s.To, s.Helo)
+		c, err := dial(s.To, s.Helo, s.TLS)
 		if err == nil || time.Now().After(deadline) {
 			return c, err
 		}

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -24,6 +25,9 @@ type Sink struct {
 	LMTP       bool
 	Extensions []string // of EHLO; nil is DefaultExtensions
 
+	TLS      *tls.Config // what STARTTLS is done with; nil: it is not offered
+	AfterTLS string      // one of AfterTLSModes: what it does when the client shuts TLS down
+
 	// Record is told of each message that came whole, before the reply is
 	// sent, by all connections at once. With it, SHA-256 is worked out.
 	Record func(Entry)
@@ -43,6 +47,7 @@ type Sink struct {
 	connections, messages, recipients, bytes atomic.Int64
 	duplicates, corrupt, refused             atomic.Int64
 	unverified                               atomic.Int64
+	handshakes, resumed, shutdowns           atomic.Int64
 	latency                                  histogram
 }
 
@@ -196,6 +201,7 @@ type Totals struct {
 	Corrupt                                  int64   // messages whose checksum does not match (Verify)
 	Unverified                               int64   // messages without a checksum (Verify)
 	Refused                                  int64   // commands and messages refused by a rule
+	Handshakes, Resumed, Shutdowns           int64   // of TLS; shutdowns by the client
 	Latency                                  Latency // from X-Mtad-Sent to the end of the message
 	KeepErr                                  error   // why messages could not be kept
 }
@@ -207,6 +213,7 @@ func (s *Sink) Totals() Totals {
 	return Totals{
 		Connections: s.connections.Load(), Messages: s.messages.Load(), Recipients: s.recipients.Load(), Bytes: s.bytes.Load(),
 		Duplicates: s.duplicates.Load(), Corrupt: s.corrupt.Load(), Unverified: s.unverified.Load(), Refused: s.refused.Load(),
+		Handshakes: s.handshakes.Load(), Resumed: s.resumed.Load(), Shutdowns: s.shutdowns.Load(),
 		Latency: s.latency.latency(), KeepErr: s.keepErr,
 	}
 }
@@ -218,6 +225,9 @@ func (t Totals) WriteTo(w io.Writer) (int64, error) {
 	fmt.Fprintf(&b, "duplicates   %d\ncorrupt      %d\nrefused      %d\n", t.Duplicates, t.Corrupt, t.Refused)
 	if t.Unverified > 0 {
 		fmt.Fprintf(&b, "unverified   %d without a checksum\n", t.Unverified)
+	}
+	if t.Handshakes > 0 {
+		fmt.Fprintf(&b, "TLS sessions %d (%d resumed), %d shut down by the client\n", t.Handshakes, t.Resumed, t.Shutdowns)
 	}
 	if t.Latency.Count > 0 {
 		fmt.Fprintf(&b, "MAIL to here %s\n", t.Latency)

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"mtad/tlsstate"
 )
 
 // errHangUp ends a session because a rule said so.
@@ -20,7 +22,7 @@ const maxCommand = 8 << 10
 // sinkSession is one connection. Its goroutine owns all of it.
 type sinkSession struct {
 	sink *Sink
-	conn net.Conn
+	sock *tlsstate.Socket
 	n    int // which connection of the sink
 	out  *bufio.Writer
 
@@ -38,7 +40,8 @@ type sinkSession struct {
 }
 
 func newSinkSession(s *Sink, conn net.Conn, n int) *sinkSession {
-	return &sinkSession{sink: s, conn: conn, n: n, out: bufio.NewWriterSize(conn, 2<<10), buf: make([]byte, 32<<10)}
+	sock := tlsstate.New(conn)
+	return &sinkSession{sink: s, sock: sock, n: n, out: bufio.NewWriterSize(sock, 2<<10), buf: make([]byte, 32<<10)}
 }
 
 func (c *sinkSession) run() {
@@ -67,7 +70,7 @@ func (c *sinkSession) fill() error {
 		c.w = copy(c.buf, c.buf[c.r:c.w])
 		c.r = 0
 	}
-	n, err := c.conn.Read(c.buf[c.w:])
+	n, err := c.sock.Read(c.buf[c.w:])
 	c.w += n
 	if n > 0 {
 		return nil
@@ -86,7 +89,11 @@ func (c *sinkSession) line() (string, error) {
 		if c.w-c.r > maxCommand {
 			return "", errHangUp
 		}
-		if err := c.fill(); err != nil {
+		err := c.fill()
+		if errors.Is(err, tlsstate.ErrCloseNotify) && c.r == c.w {
+			err = c.endTLS()
+		}
+		if err != nil {
 			return "", err
 		}
 	}
@@ -133,6 +140,8 @@ func (c *sinkSession) command(line string) error {
 	switch verb {
 	case "EHLO", "HELO", "LHLO":
 		return c.greet(verb)
+	case "STARTTLS":
+		return c.startTLS()
 	case "MAIL":
 		return c.from(arg)
 	case "RCPT":
@@ -167,6 +176,9 @@ func (c *sinkSession) greet(verb string) error {
 		ext = DefaultExtensions
 	}
 	lines := append([]string{"sink.test"}, ext...)
+	if c.sink.TLS != nil && !c.sock.State().On {
+		lines = append(lines, "STARTTLS")
+	}
 	for i := range lines {
 		sep := "250-"
 		if i == len(lines)-1 {

@@ -150,8 +150,11 @@ func TestH3H4H5(t *testing.T) {
 						time.Sleep(time.Millisecond)
 					}
 				}
+				began := time.Now()
 				f = TakeOver(t.Context(), conn, s)
 				switch {
+				case time.Since(began) > 5*time.Second:
+					t.Error("H2: it waited for longer than handoff_timeout")
 				case f == nil:
 					t.Fatal("the server did not carry on, and that was no fault")
 				case f.Scope != ScopeSession:
