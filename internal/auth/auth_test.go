@@ -256,3 +256,20 @@ func TestGuessingEndsInBackoff(t *testing.T) {
 		t.Errorf("success does not reset the count: %v, %v", got.Outcome, got.Delay)
 	}
 }
+
+// AU-05: sessions that guess side by side have no more tries than one.
+func TestFailuresMeanwhileCount(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.Guesses, s.Now = NewGuesses(), func() time.Time { return noon }
+	of := Session{Host: netip.MustParseAddr("192.0.2.1")}
+	s.Authenticators = []*Authenticator{{Driver: "plaintext", PublicName: "PLAIN", Condition: func([]string) (string, error) {
+		for range hostLimit.free {
+			s.Guesses.Failed(noon, of.Host, "")
+		}
+		return "yes", nil
+	}}}
+	if got := talk(s, of, "PLAIN", b64("\x00bob\x00x")); got.Outcome != Temporary {
+		t.Errorf("%v", got.Outcome)
+	}
+}
