@@ -134,6 +134,9 @@ func TestServerDialogues(t *testing.T) {
 		{"scram, rubbish", "SCRAM-SHA-256", Session{}, []string{b64("rubbish")}, Malformed},
 		{"scram, p without -PLUS", "SCRAM-SHA-256", Session{}, []string{b64("p=tls-exporter,,n=bob,r=x")}, Malformed},
 		{"scram, foreign authzid", "SCRAM-SHA-256", Session{}, []string{b64("n,a=root,n=bob,r=x")}, Rejected},
+		{"scram, p without -PLUS in TLS", "SCRAM-SHA-256", Session{Bindings: inTLS.Bindings}, []string{b64("p=tls-exporter,,n=bob,r=x")}, Malformed},
+		{"scram-plus, n", "SCRAM-SHA-256-PLUS", Session{Bindings: inTLS.Bindings}, []string{b64("n,,n=bob,r=x")}, Malformed},
+		{"external, blank behind the mechanism", "EXTERNAL", cert, []string{""}, Malformed},
 		{"no such", "GSSAPI", Session{}, []string{"="}, Unknown},
 		{"not allowed", "PLAIN", Session{Allowed: func(*Authenticator) bool { return false }}, []string{good}, Unknown},
 	} {

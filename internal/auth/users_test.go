@@ -170,6 +170,18 @@ func TestUnknownUserCostsTheSame(t *testing.T) {
 	}
 }
 
+// AU-07: what cannot be a secret is not hashed.
+func TestLongSecretIsNotHashed(t *testing.T) {
+	t.Parallel()
+	u, times := countedUsers(t)
+	s := &Server{Authenticators: []*Authenticator{{Driver: "plaintext", PublicName: "PLAIN", Users: u}}}
+	for _, secret := range []string{"", strings.Repeat("x", maxSecret+1), "\xff"} {
+		if got := talk(s, Session{}, "PLAIN", b64("\x00bob\x00"+secret)); got.Outcome != Rejected || *times != 0 {
+			t.Errorf("%d octets: %v, hashed %d times", len(secret), got.Outcome, *times)
+		}
+	}
+}
+
 func TestRememberedUntilFileChangesOrTimePasses(t *testing.T) {
 	t.Parallel()
 	u, times := countedUsers(t)
