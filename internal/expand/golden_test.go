@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -54,6 +55,8 @@ func outcome(input string) string {
 	}
 }
 
+var column = regexp.MustCompile(`column \d+`)
+
 // TestGolden: each line of testdata/*.txt is "input => outcome"; DIR is the
 // folder testdata. All but ours.txt is what Exim 4.96 gives as well.
 func TestGolden(t *testing.T) {
@@ -84,6 +87,9 @@ func TestGolden(t *testing.T) {
 			}
 			input, want := line[:at], strings.TrimPrefix(strings.TrimPrefix(line[at:], " =>"), " ")
 			got := strings.ReplaceAll(outcome(strings.ReplaceAll(input, "DIR/", dir+"/")), dir+"/", "DIR/")
+			if strings.Contains(input, "DIR/") {
+				got = column.ReplaceAllString(got, "column N") // it depends on where this folder stands
+			}
 			if lines[n] = strings.TrimSuffix(input+" => "+got, " "); got != want && !*update {
 				t.Errorf("%s:%d: %s\n got %s\nwant %s", file, n+1, input, got, want)
 			}
