@@ -44,6 +44,7 @@ var floors = map[string]int{
 	"bench":                  9, // programs that run mtad from outside
 	"test/crash":             9,
 	"test/interop":           9,
+	"test/interop/tls":       9,
 	"test/interop/peer":      7, // fetches and runs other people's programs
 	".":                      9,
 

@@ -134,6 +134,9 @@ func TestServerDialogues(t *testing.T) {
 		{"scram, rubbish", "SCRAM-SHA-256", Session{}, []string{b64("rubbish")}, Malformed},
 		{"scram, p without -PLUS", "SCRAM-SHA-256", Session{}, []string{b64("p=tls-exporter,,n=bob,r=x")}, Malformed},
 		{"scram, foreign authzid", "SCRAM-SHA-256", Session{}, []string{b64("n,a=root,n=bob,r=x")}, Rejected},
+		{"scram, p without -PLUS in TLS", "SCRAM-SHA-256", Session{Bindings: inTLS.Bindings}, []string{b64("p=tls-exporter,,n=bob,r=x")}, Malformed},
+		{"scram-plus, n", "SCRAM-SHA-256-PLUS", Session{Bindings: inTLS.Bindings}, []string{b64("n,,n=bob,r=x")}, Malformed},
+		{"external, blank behind the mechanism", "EXTERNAL", cert, []string{""}, Malformed},
 		{"no such", "GSSAPI", Session{}, []string{"="}, Unknown},
 		{"not allowed", "PLAIN", Session{Allowed: func(*Authenticator) bool { return false }}, []string{good}, Unknown},
 	} {
@@ -254,5 +257,22 @@ func TestGuessingEndsInBackoff(t *testing.T) {
 	}
 	if got := talk(s, of, "PLAIN", b64("\x00bob\x00wrong")); got.Outcome != Rejected || got.Delay != time.Second {
 		t.Errorf("success does not reset the count: %v, %v", got.Outcome, got.Delay)
+	}
+}
+
+// AU-05: sessions that guess side by side have no more tries than one.
+func TestFailuresMeanwhileCount(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.Guesses, s.Now = NewGuesses(), func() time.Time { return noon }
+	of := Session{Host: netip.MustParseAddr("192.0.2.1")}
+	s.Authenticators = []*Authenticator{{Driver: "plaintext", PublicName: "PLAIN", Condition: func([]string) (string, error) {
+		for range hostLimit.free {
+			s.Guesses.Failed(noon, of.Host, "")
+		}
+		return "yes", nil
+	}}}
+	if got := talk(s, of, "PLAIN", b64("\x00bob\x00x")); got.Outcome != Temporary {
+		t.Errorf("%v", got.Outcome)
 	}
 }

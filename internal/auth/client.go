@@ -66,8 +66,10 @@ type choice struct {
 	mechanism  string
 }
 
-// Choose returns the dialogues that can be tried, strongest first. Where there
-// is none the error says what was offered and what stood in the way.
+// Choose returns the dialogues that can be tried, strongest first: a later one
+// only where the server answers 504 or 534 to the one before (it does not have
+// the mechanism after all), never after 535 or an error of Next. Where there is
+// none the error says what was offered and what stood in the way.
 func (c *Client) Choose(offered []string, of Channel, credentials []Credential) ([]*Exchange, error) {
 	var choices []choice
 	var why []string
@@ -161,8 +163,8 @@ func (x *Exchange) Start() string {
 	return x.Mechanism + " " + base64.StdEncoding.EncodeToString([]byte(*x.first))
 }
 
-// Next answers the text of a 334. After an error the session sends "*" and
-// tries nothing weaker with this server.
+// Next answers the text of a 334. After an error the session sends "*"
+// and gives the authentication up.
 func (x *Exchange) Next(ctx context.Context, challenge string) (string, error) {
 	if len(x.steps) == 0 {
 		return "", errors.New("the server asks for more than " + x.Mechanism + " has")

@@ -102,7 +102,7 @@ func (g *Guesses) key(user string) uint64 { return maphash.String(g.seed, user) 
 
 // network is what counts as one host: an IPv6 one has a /64 of addresses.
 func network(host netip.Addr) netip.Prefix {
-	host = host.Unmap().WithZone("")
+	host = host.Unmap()
 	bits := 32
 	if host.Is6() {
 		bits = 64

@@ -188,6 +188,9 @@ func (d *Dialogue) judge(user string, vars []string, verify func() (bool, error)
 	if !ok {
 		return d.failed(user, "wrong name or secret")
 	}
+	if s.backoff(d.session.Host, user) > 0 { // many sessions guessed at once: none of them gains by it
+		return Step{Outcome: Temporary, Reason: "too many failures meanwhile"}
+	}
 	id := user
 	if d.auth.SetID != nil {
 		if id, err = d.auth.SetID(vars); err != nil {

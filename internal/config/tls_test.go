@@ -30,7 +30,7 @@ ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
 `
 
 // Files named in clear are looked at when the configuration is read: S18, CE-13,
-// CE-14.
+// CE-14. CE-08: a relay for whoever says STARTTLS.
 func TestTLSFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

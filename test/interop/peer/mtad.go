@@ -35,6 +35,7 @@ type MtadConfig struct {
 	Connections int           // to one host; 0 leaves the default
 	Retry       time.Duration // after a temporary failure; 0 leaves the default
 	Env         []string      // added to the environment
+	Options     string        // TOML lines, main options on top
 }
 
 // StartMtad writes config.toml into dir, starts the program there and waits
@@ -67,7 +68,8 @@ func (c *MtadConfig) toml() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "primary_hostname = \"relay.test\"\nspool_directory = \"spool.d\"\nlog_file_path = \"log/%%slog\"\n")
 	fmt.Fprintf(&b, "host_accept_relay = [\"127.0.0.0/8\"]\nrecipients_max = 10000\nremote_max_parallel = 1000\n")
-	fmt.Fprintf(&b, "\n[[listen]]\naddress = %q\ntls = \"none\"\n\n[admin]\naddress = %q\n", c.Addr, c.Admin)
+	b.WriteString(c.Options)
+	fmt.Fprintf(&b, "\n[[listen]]\naddress = %q\n\n[admin]\naddress = %q\n", c.Addr, c.Admin)
 	fmt.Fprintf(&b, "\n[[router]]\nname = \"smarthost\"\ndriver = \"domainlist\"\ndomains = \"*\"\nhosts = [%q]\ntransport = \"smtp\"\n", c.NextHop)
 	if len(c.Routes) > 0 {
 		b.WriteString("[router.route_list]\n")
