@@ -59,5 +59,5 @@ func (p *progress) teaches(f *Fault) bool {
 	case !p.helloed:
 		return f.Permanent || f.Kind == "lost_connection" || f.Kind == "timeout" || f.Kind == "protocol"
 	}
-	return p.tls.Code >= 500 || p.tls.Code == 0 && p.tls.Failed == "" && p.tls.mayStart() && !p.tls.Offered
+	return p.tls.Code >= 500 || p.tls.mayStart() && !p.tls.Offered
 }

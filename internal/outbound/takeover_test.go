@@ -125,6 +125,14 @@ func TestH3H4H5(t *testing.T) {
 			p.say("421 enough")
 		}, false, "SMTP error"},
 		{"H3 the second handshake fails", func(p *peer) { p.down(false); p.ehlo("STARTTLS"); p.want("STARTTLS"); p.say("220 go"); p.sock.Close() }, false, "H=mx.y.example [127.0.0.1]: TLS: handshake failed"},
+		{"H3 EHLO refused in TLS", func(p *peer) {
+			p.down(false)
+			p.ehlo("STARTTLS")
+			p.startTLS()
+			p.want(ehlo)
+			p.say("503 no")
+			p.want("QUIT")
+		}, false, "SMTP error"},
 		{"H3 closed while it lingered", func(p *peer) { p.sock.Shutdown(); p.tcp.CloseWrite(); io.Copy(io.Discard, p.tcp) }, false, "SMTP synchronization"},
 		{"H3 FIN while it lingered", func(p *peer) { p.tcp.CloseWrite(); io.Copy(io.Discard, p.tcp) }, false, "SMTP synchronization"},
 		{"H3 421 while it lingered", func(p *peer) { p.say("421 idle for too long"); p.tcp.CloseWrite(); io.Copy(io.Discard, p.tcp) }, false, "SMTP synchronization"},
