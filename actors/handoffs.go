@@ -73,7 +73,7 @@ func (h *handoffs) learn(host queue.HostAddr, memory time.Duration, why string) 
 	h.mu.Unlock()
 	if !known {
 		h.record(handoffFact(host, until))
-		h.log.HostLearnt(logHost(host), "does not go on after TLS was shut down, remembered for "+memory.String()+": "+why)
+		h.log.HostLearnt(logHost(host), "does not go on after TLS was shut down, remembered until "+until.Format(time.DateTime)+": "+why)
 	}
 }
 
