@@ -2,8 +2,10 @@ package inbound
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -143,4 +145,28 @@ func TestHandshakesAreCounted(t *testing.T) {
 			t.Errorf("result %q", m[1])
 		}
 	}
+}
+
+// CE-09: a host of which it cannot be known whether it must be verified is.
+func TestUnknownHostIsVerified(t *testing.T) {
+	t.Parallel()
+	bothVersions(t, func(t *testing.T, version uint16) {
+		for name, refused := range map[string]bool{"mx.partner.test": true, "x.test": false, "": true} {
+			r, dir := tlsRig(t, `
+tls_verify_hosts = "mx.partner.test"
+tls_verify_certificates = "%s/ca${if eq{1}{1}{}}.pem"`)
+			issue(t, "CA", nil, authority).write(t, filepath.Join(dir, "ca.pem"), "C")
+			r.srv.deps.Names = func(context.Context, netip.Addr) ([]string, error) {
+				if name == "" {
+					return nil, os.ErrDeadlineExceeded
+				}
+				return []string{name}, nil
+			}
+			if k := greeted(t, r.port("starttls")); refused {
+				k.refused(version)
+			} else {
+				k.secure(version)
+			}
+		}
+	})
 }
