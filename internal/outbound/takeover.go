@@ -16,15 +16,13 @@ func TakeOver(ctx context.Context, c *Conn, s *Settings) *Fault {
 	p.tls.HandedOn = true
 	f := takeOver(ctx, c, s, &p)
 	switch {
+	case f != nil && !c.failed:
+		c.leave()
 	case f == nil && c.failed: // ctx ended just now, or the server speaks unasked
 		f = outOfStep(&c.Target, ScopeSession, "EHLO "+s.Helo, "it spoke unasked")
-	case f != nil && !c.failed:
-		f.NoCarryOn = p.teaches(f)
-		c.leave()
-	case f != nil:
-		f.NoCarryOn = p.teaches(f)
 	}
 	if f != nil {
+		f.NoCarryOn = p.teaches(f)
 		c.Abort()
 		return f
 	}
