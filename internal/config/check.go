@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"os/user"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +23,10 @@ func (b *binder) check() {
 	b.checkRouters(listeners)
 	b.checkTransports(listeners)
 	b.checkAdmin(listeners)
+	b.checkFolder("spool_directory", b.cfg.SpoolDirectory)
+	if b.cfg.LogFilePath != "stderr" {
+		b.checkFolder("log_file_path", filepath.Dir(b.cfg.LogFilePath))
+	}
 	b.checkUser()
 	b.checkOpenRelay()
 	b.checkTLS()
@@ -206,6 +211,20 @@ func (b *binder) checkTokenFile(file string) {
 		b.wrong(path, "%s is not a file", file)
 	case info.Mode().Perm()&0o077 != 0:
 		b.warn(path, "%s can be read by others than its owner (mode %04o): chmod 600 it", file, info.Mode().Perm())
+	}
+}
+
+// checkFolder: a folder that is missing is made at start, anything else of its
+// name is a mistake.
+func (b *binder) checkFolder(option, dir string) {
+	for ; ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if err == nil && !info.IsDir() {
+			b.wrong([]string{option}, "%s is not a folder", dir)
+		}
+		if err == nil || dir == filepath.Dir(dir) {
+			return
+		}
 	}
 }
 

@@ -23,9 +23,13 @@ func TestEximTenSessionsOnOneConnection(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Fatal("Exim in a mount namespace of its own needs root")
 	}
-	cache, err := peer.CacheDir()
-	if err != nil {
-		t.Fatal(err)
+	var trees []string
+	for _, name := range []string{"exim4-daemon-light", "libidn12"} {
+		tree, err := peer.Package(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		trees = append(trees, tree)
 	}
 	for version, priority := range map[string]string{"TLSv1.2": "NORMAL:-VERS-ALL:+VERS-TLS1.2", "TLSv1.3": "NORMAL:-VERS-ALL:+VERS-TLS1.3"} {
 		t.Run(version, func(t *testing.T) {
@@ -34,7 +38,7 @@ func TestEximTenSessionsOnOneConnection(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			out, err := exec.Command("unshare", "-m", "sh", "testdata/exim.sh", cache, dir, port, priority).CombinedOutput()
+			out, err := exec.Command("unshare", "-m", "sh", "testdata/exim.sh", trees[0], trees[1], dir, port, priority).CombinedOutput()
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}

@@ -2,19 +2,13 @@
 # namespace of its own: Exim is set-uid and wants an account and a configuration
 # where it was built to find them, and the machine is to keep none of that.
 #
-#   exim.sh CACHE DIR PORT PRIORITY     prints Exim's main log
+#   exim.sh EXIM LIBIDN DIR PORT PRIORITY     prints Exim's main log
+#
+# EXIM and LIBIDN are the unpacked packages exim4-daemon-light and libidn12.
 set -e
-cache=$1 dir=$2 port=$3 priority=$4
+exim=$1 libidn=$2 dir=$3 port=$4 priority=$5
 
-for p in exim4-daemon-light libidn12; do
-	[ -d "$cache/$p-bookworm" ] && continue
-	tmp=$(mktemp -d "$cache/fetch-XXXXXX")
-	(cd "$tmp" && { apt-get -q download $p || { apt-get -q update && apt-get -q download $p; }; } && dpkg -x ./*.deb tree) >&2
-	mv "$tmp/tree" "$cache/$p-bookworm"
-	rm -rf "$tmp"
-done
-
-cp "$cache/exim4-daemon-light-bookworm/usr/sbin/exim4" "$dir/exim4"
+cp "$exim/usr/sbin/exim4" "$dir/exim4"
 chmod 4755 "$dir/exim4"
 cp /etc/passwd /etc/group /etc/ld.so.cache "$dir/"
 echo 'Debian-exim:x:4242:4242::/nonexistent:/bin/false' >>"$dir/passwd"
@@ -22,7 +16,7 @@ echo 'Debian-exim:x:4242:' >>"$dir/group"
 mount --bind "$dir/passwd" /etc/passwd
 mount --bind "$dir/group" /etc/group
 mount -t tmpfs none /usr/local/lib
-cp -L "$cache"/libidn12-bookworm/usr/lib/*/libidn.so.12 /usr/local/lib/
+cp -L "$libidn"/usr/lib/*/libidn.so.12 /usr/local/lib/
 ldconfig -C "$dir/ld.so.cache" /usr/local/lib
 mount --bind "$dir/ld.so.cache" /etc/ld.so.cache
 mount -t tmpfs none /var/lib
