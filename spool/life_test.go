@@ -46,7 +46,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	large.Discard()
 	free, _, _ := disk.Free(dir)
-	disk.Capacity -= free // not a byte left: the reserve is what makes room from here on
+	disk.Change(func() { disk.Capacity -= free }) // not a byte left: the reserve is what makes room from here on
 	l.errs = nil
 	for _, id := range ids {
 		l.outcome(id, 0, spool.Pending)
@@ -54,12 +54,12 @@ func TestFullDisk(t *testing.T) {
 	if len(l.errs) > 0 {
 		t.Fatalf("outcomes found no room: %v", l.errs)
 	}
-	disk.Capacity = 1
+	disk.Change(func() { disk.Capacity = 1 })
 	if l.outcome(ids[0], 0, spool.Delivered); len(l.errs) != 1 || !errors.Is(l.errs[0], spool.ErrFull) {
 		t.Fatalf("outcome without space and reserve: %v", l.errs)
 	}
 	l.errs = nil
-	disk.Capacity = 64 << 20
+	disk.Change(func() { disk.Capacity = 64 << 20 })
 	l.s.Maintain()
 	if files := disk.Files(); files[dir+"/reserve"] == 0 {
 		t.Error("the reserve was not made again")
@@ -111,14 +111,16 @@ func TestPoison(t *testing.T) {
 		t.Fatal(err)
 	}
 	syncs := 0
-	disk.Fault = func(op spooltest.Op) error {
-		if op.Kind == "datasync" {
-			if syncs++; syncs == 1 {
-				return unix.EIO
+	disk.Change(func() {
+		disk.Fault = func(op spooltest.Op) error {
+			if op.Kind == "datasync" {
+				if syncs++; syncs == 1 {
+					return unix.EIO
+				}
 			}
+			return nil
 		}
-		return nil
-	}
+	})
 	for range 3 {
 		d := s.NewDraft()
 		d.Write([]byte("x"))

@@ -46,6 +46,13 @@ type Disk struct {
 	dead  int // operations that came too late
 }
 
+// Change changes the fields of a disk that is in use.
+func (d *Disk) Change(f func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f()
+}
+
 // node is a file or a folder, as it is and as it would be after a cut that
 // loses all that may be lost.
 type node struct {
