@@ -114,7 +114,7 @@ func TestMutants(t *testing.T) {
 				t.Fatalf("%v\n%v", err, v)
 			}
 			t.Log(v)
-			if len(v.Lost) == 0 {
+			if v.Clean() { // M3 may also be seen by what it leaves in broken/ or sends twice
 				t.Errorf("%d kills did not find it", v.Kills)
 			}
 		})
