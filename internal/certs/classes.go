@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"mtad/internal/spell"
 	"mtad/tlsstate"
 )
 
@@ -86,36 +87,10 @@ var allOffered = func() []uint16 {
 
 // unknown is the error for a word that is none of those known, with the nearest.
 func unknown(kind, word string, known []string) error {
-	best, least := "", len(word)/3+2 // more typing errors than that are another word
 	slices.Sort(known)
-	for _, k := range known {
-		if d := distance(strings.ToUpper(word), strings.ToUpper(k)); d < least {
-			best, least = k, d
-		}
-	}
+	best := spell.Nearest(word, known)
 	if best == "" {
 		return fmt.Errorf("unknown %s %q", kind, word)
 	}
 	return fmt.Errorf("unknown %s %q (did you mean %q?)", kind, word, best)
-}
-
-// distance is the number of bytes to add, drop or change (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -3,8 +3,9 @@ package expand
 import (
 	"math/bits"
 	"slices"
-	"strings"
 	"time"
+
+	"mtad/internal/spell"
 )
 
 // Var is a variable.
@@ -153,39 +154,10 @@ func AppendTodLog(dst []byte, t time.Time) []byte { return t.AppendFormat(dst, "
 
 // like returns what was probably meant by a name, as a hint behind an error.
 func like(name string, have []string) string {
-	if len(name) > 40 {
-		return ""
-	}
-	best, distance := "", len(name)/3+1
 	slices.Sort(have)
-	for _, h := range have {
-		if d := edits(strings.ToLower(name), h); d <= distance && (best == "" || d < distance) {
-			best, distance = h, d
-		}
-	}
+	best := spell.Nearest(name, have)
 	if best == "" {
 		return ""
 	}
 	return " (did you mean " + best + "?)"
-}
-
-// edits counts the letters to insert, delete or change to make b of a.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
