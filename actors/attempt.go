@@ -77,7 +77,7 @@ func (a *attempt) deliver() {
 // dial opens a new connection.
 func (a *attempt) dial() *outbound.Fault {
 	host := target(a.job.Host)
-	settings, fault := a.h.transport(a.job.Transport).settings(host)
+	settings, fault := a.h.transport(a.job.Transport).Settings(host)
 	if fault != nil {
 		return fault
 	}

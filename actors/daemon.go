@@ -32,7 +32,7 @@ type Daemon struct {
 	inbound    *inbound.Server
 	router     *route.Router
 	retry      *route.Retry
-	transports map[string]*transport
+	transports map[string]*outbound.Transport
 	handoffs   *handoffs
 	inlets     []*inlet
 	fatal      func(reason any)
@@ -90,7 +90,7 @@ func start(o Options, lookup route.Lookup, at func(point string)) *Daemon {
 		cfg: o.Config, spool: o.Spool, log: o.Log, fatal: o.Fatal,
 		router:     route.New(o.Config, lookup),
 		retry:      route.NewRetry(o.Config.Retry),
-		transports: transportsOf(o.Config, o.Version, o.Certs),
+		transports: outbound.Transports(o.Config, o.Version, o.Certs),
 		handoffs:   newHandoffs(o.Spool, o.Log),
 		running:    make(chan struct{}),
 		empty:      make(chan struct{}),

@@ -5,36 +5,14 @@ import (
 	"mtad/internal/queue"
 )
 
-// passage is how a connection goes from one message to the next.
-type passage uint8
-
-const (
-	asItIs    passage = iota // in clear, or with its TLS session (SPEC H6, H8)
-	shutDown                 // TLS ends and begins anew (H1)
-	reconnect                // not at all (H5)
-)
-
-// passageOf decides it: by the connection, the transport's options and what is
-// remembered of the host.
-func passageOf(inTLS bool, handoff, fallback string, remembered bool) passage {
-	switch {
-	case !inTLS || handoff == "keep":
-		return asItIs
-	case !remembered:
-		return shutDown
-	case fallback == "reconnect":
-		return reconnect
-	}
-	return asItIs
-}
-
-func (a *attempt) passage() passage {
+// passage is how the connection goes on to the next message.
+func (a *attempt) passage() outbound.Passage {
 	inTLS := a.conn.Socket.State().On
-	t := a.h.transport(a.job.Transport).cfg
-	return passageOf(inTLS, t.TLSHandoff, t.TLSHandoffFallback, inTLS && a.h.handoffs.has(a.job.Host))
+	t := a.h.transport(a.job.Transport).Config
+	return outbound.PassageOf(inTLS, t.TLSHandoff, t.TLSHandoffFallback, inTLS && a.h.handoffs.has(a.job.Host))
 }
 
-func (a *attempt) mayBeHandedOn() bool { return a.passage() != reconnect }
+func (a *attempt) mayBeHandedOn() bool { return a.passage() != outbound.Reconnect }
 
 // takeOver makes a connection that was handed on ready for the message. False: it
 // is given up, and the message goes on a new one at once (SPEC H3).
@@ -43,15 +21,15 @@ func (a *attempt) takeOver() bool {
 	switch {
 	case a.conn.Lane != a.job.Lane || a.conn.Target.Addr != a.job.Host.Addr:
 		panic("BUG: a connection of lane " + a.conn.Lane + " was given a message of lane " + a.job.Lane)
-	case passage == asItIs && !a.conn.Socket.State().On:
+	case passage == outbound.AsItIs && !a.conn.Socket.State().On:
 		countHandoff("clear")
 		a.conn.HandedOn = true
 		return true
-	case passage == asItIs:
+	case passage == outbound.AsItIs:
 		countHandoff("kept")
 		a.conn.HandedOn = true
 		return true
-	case passage == reconnect: // learnt while it lingered
+	case passage == outbound.Reconnect: // learnt while it lingered
 		a.h.quit(a.take())
 		return false
 	}
@@ -60,7 +38,7 @@ func (a *attempt) takeOver() bool {
 
 func (a *attempt) shutDown() bool {
 	t := a.h.transport(a.job.Transport)
-	settings, fault := t.settings(a.conn.Target)
+	settings, fault := t.Settings(a.conn.Target)
 	if fault != nil { // a new connection says so too, and is judged
 		a.h.quit(a.take())
 		return false
@@ -68,7 +46,7 @@ func (a *attempt) shutDown() bool {
 	if fault = outbound.TakeOver(a.ctx, a.conn, settings); fault != nil {
 		countHandoff("refused")
 		if fault.NoCarryOn {
-			a.h.handoffs.learn(a.job.Host, t.cfg.TLSHandoffMemory, fault.Text)
+			a.h.handoffs.learn(a.job.Host, t.Config.TLSHandoffMemory, fault.Text)
 		}
 		return false
 	}

@@ -355,28 +355,6 @@ func TestH5MemoryEnds(t *testing.T) {
 	}
 }
 
-func TestPassage(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		inTLS             bool
-		handoff, fallback string
-		remembered        bool
-		want              passage
-	}{
-		{false, "shutdown", "keep", false, asItIs}, // H8
-		{false, "shutdown", "reconnect", true, asItIs},
-		{true, "shutdown", "keep", false, shutDown},
-		{true, "shutdown", "keep", true, asItIs},
-		{true, "shutdown", "reconnect", true, reconnect},
-		{true, "shutdown", "reconnect", false, shutDown},
-		{true, "keep", "reconnect", true, asItIs}, // H6
-	} {
-		if got := passageOf(c.inTLS, c.handoff, c.fallback, c.remembered); got != c.want {
-			t.Errorf("%+v: %d", c, got)
-		}
-	}
-}
-
 func TestHandoffFacts(t *testing.T) {
 	t.Parallel()
 	until := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)

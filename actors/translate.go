@@ -8,6 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"mtad/internal/outbound"
 	"mtad/internal/queue"
 	"mtad/internal/route"
 	"mtad/spool"
@@ -17,7 +18,7 @@ import (
 // each other: the configuration's words to outbound's and the queue's, route's
 // answers to the queue's.
 
-func (d *Daemon) transport(name string) *transport { return d.transports[name] }
+func (d *Daemon) transport(name string) *outbound.Transport { return d.transports[name] }
 
 func (d *Daemon) queueSettings(epoch queue.Epoch) queue.Settings {
 	return queue.Settings{
@@ -87,4 +88,9 @@ func answer(id spool.ID, dests []route.Destination, faults []route.Fault) routed
 // lookupHost asks the system for a host's addresses.
 func lookupHost(ctx context.Context, host string) ([]netip.Addr, error) {
 	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+}
+
+// target translates the queue's word for a host to outbound's.
+func target(h queue.HostAddr) outbound.Target {
+	return outbound.Target{Name: h.Name, Addr: h.Addr, IP: h.Addr.Addr().String()}
 }

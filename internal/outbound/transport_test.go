@@ -1,28 +1,36 @@
-package actors
+package outbound
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"mtad/internal/certs"
+	"mtad/internal/config"
 	"mtad/internal/lists"
-	"mtad/internal/outbound"
 )
 
 // transportWith makes the transport of a configuration ready.
-func transportWith(t *testing.T, dir string, options ...string) *transport {
+func transportWith(t *testing.T, dir string, options ...string) *Transport {
 	t.Helper()
-	cfg := loadConfig(t, dir, fmt.Sprintf("primary_hostname = \"relay.test\"\n[[router]]\nname = \"r\"\ndriver = \"domainlist\"\nhosts = \"192.0.2.1\"\n[transport.smtp]\n%s\n",
-		strings.Join(options, "\n")))
-	return transportsOf(cfg, "1.0", certs.NewStore(certs.Options{Dir: dir}))["smtp"]
+	file := filepath.Join(dir, "config.toml")
+	text := "primary_hostname = \"relay.test\"\n[[router]]\nname = \"r\"\ndriver = \"domainlist\"\nhosts = \"192.0.2.1\"\n[transport.smtp]\n" + strings.Join(options, "\n") + "\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Transports(cfg, "1.0", certs.NewStore(certs.Options{Dir: dir}))["smtp"]
 }
 
-func hostNamed(name, addr string) outbound.Target {
+func hostNamed(name, addr string) Target {
 	a := netip.MustParseAddrPort(addr)
-	return outbound.Target{Name: name, Addr: a, IP: a.Addr().String()}
+	return Target{Name: name, Addr: a, IP: a.Addr().String()}
 }
 
 var mx = hostNamed("mx.y.example", "192.0.2.9:25")
@@ -30,12 +38,12 @@ var mx = hostNamed("mx.y.example", "192.0.2.9:25")
 // What does not depend on the host is worked out once.
 func TestSettingsAreSharedWhereNothingVaries(t *testing.T) { // not parallel: it counts allocations
 	s := transportWith(t, t.TempDir(), `interface = "192.0.2.3"`)
-	a, _ := s.settings(mx)
-	b, _ := s.settings(hostNamed("other", "192.0.2.10:25"))
+	a, _ := s.Settings(mx)
+	b, _ := s.Settings(hostNamed("other", "192.0.2.10:25"))
 	if a != b || a.Helo != "relay.test" || a.Interface != "192.0.2.3" {
 		t.Errorf("%+v, %+v", a, b)
 	}
-	if n := testing.AllocsPerRun(100, func() { s.settings(mx) }); n > 0 {
+	if n := testing.AllocsPerRun(100, func() { s.Settings(mx) }); n > 0 {
 		t.Errorf("%v allocations for a message in clear", n)
 	}
 }
@@ -44,17 +52,17 @@ func TestExpandedForEachHost(t *testing.T) {
 	t.Parallel()
 	s := transportWith(t, t.TempDir(),
 		`helo_data = "${if match{$host}{^mx}{mail.$primary_hostname}fail}"`, `interface = "${if eq{$host_address}{192.0.2.9}{192.0.2.3}}"`)
-	for host, want := range map[outbound.Target][2]string{
+	for host, want := range map[Target][2]string{
 		mx:                                  {"mail.relay.test", "192.0.2.3"},
 		hostNamed("other", "192.0.2.10:25"): {"relay.test", ""}, // C9: forced to fail, as if unset
 	} {
-		got, f := s.settings(host)
+		got, f := s.Settings(host)
 		if f != nil || got.Helo != want[0] || got.Interface != want[1] {
 			t.Errorf("%s: %+v %v, want %q", host.Name, got, f, want)
 		}
 	}
 	faulty := transportWith(t, t.TempDir(), `helo_data = "${lookup{$host}lsearch{no-such-file}}"`)
-	if _, f := faulty.settings(mx); f == nil || f.Scope != outbound.ScopeHost || !strings.Contains(f.Text, "helo_data: ") {
+	if _, f := faulty.Settings(mx); f == nil || f.Scope != ScopeHost || !strings.Contains(f.Text, "helo_data: ") {
 		t.Errorf("a faulty helo_data: %v", f)
 	}
 }
@@ -64,13 +72,13 @@ func TestExpandedForEachHost(t *testing.T) {
 func TestTLSLists(t *testing.T) {
 	t.Parallel()
 	s := transportWith(t, t.TempDir(), `hosts_avoid_tls = "192.0.2.9 : *.old.example"`, `hosts_require_tls = "*.y.example"`)
-	for host, want := range map[outbound.Target][2]string{
+	for host, want := range map[Target][2]string{
 		mx: {"192.0.2.9", "*.y.example"},
 		hostNamed("a.old.example", "192.0.2.7:25"): {"*.old.example", ""},
 		hostNamed("192.0.2.9", "192.0.2.9:25"):     {"192.0.2.9", ""},
 		hostNamed("z.example", "192.0.2.8:25"):     {"", ""},
 	} {
-		got, f := s.settings(host)
+		got, f := s.Settings(host)
 		if f != nil || got.TLS.Avoid != want[0] || got.TLS.Require != want[1] {
 			t.Errorf("%s: avoid %q, require %q, %v; want %q", host.Name, got.TLS.Avoid, got.TLS.Require, f, want)
 		}
@@ -92,14 +100,14 @@ func TestTLSOptionsForAHost(t *testing.T) {
 		`tls_certificate = "${if eq{$host_address}{192.0.2.9}{$host_address.pem}fail}"`,
 		`tls_verify_ciphers = "${if eq{$host}{mx.y.example}{HIGH}fail}"`,
 		`tls_verify_certificates = "${if eq{$host}{bad}{/etc/$host.pem}fail}"`)
-	got, err := s.options(mx)
-	if want := (certs.Client{Certificate: "192.0.2.9.pem", Ciphers: "HIGH"}); err != nil || got != want {
+	got, _, err := s.Options(mx)
+	if want := (certs.Client{Certificate: "192.0.2.9.pem", Ciphers: "HIGH", VerifyName: true}); err != nil || got != want {
 		t.Errorf("%+v %v", got, err)
 	}
-	if got, err = s.options(hostNamed("other", "192.0.2.10:25")); err != nil || got != (certs.Client{}) {
+	if got, _, err = s.Options(hostNamed("other", "192.0.2.10:25")); err != nil || got != (certs.Client{VerifyName: true}) {
 		t.Errorf("C9: %+v %v", got, err)
 	}
-	if _, err = s.options(hostNamed("bad", "192.0.2.10:25")); err == nil || !strings.Contains(err.Error(), "tls_verify_certificates: ") {
+	if _, _, err = s.Options(hostNamed("bad", "192.0.2.10:25")); err == nil || !strings.Contains(err.Error(), "tls_verify_certificates: ") {
 		t.Errorf("a file is named by the network: %v", err)
 	}
 }

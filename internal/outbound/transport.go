@@ -1,4 +1,4 @@
-package actors
+package outbound
 
 import (
 	"cmp"
@@ -11,33 +11,32 @@ import (
 	"mtad/internal/config"
 	"mtad/internal/expand"
 	"mtad/internal/lists"
-	"mtad/internal/outbound"
-	"mtad/internal/queue"
 )
 
-// transport is a [transport.NAME] made ready. What depends on the host is worked
+// Transport is a [transport.NAME] made ready. What depends on the host is worked
 // out each time one is spoken to; where nothing does, all share one Settings.
-type transport struct {
-	cfg     *config.Transport
+type Transport struct {
+	Config *config.Transport
+
 	helo    string // primary_hostname: what helo_data is where it is unset
 	version string
 	certs   *certs.Store
-	base    outbound.Settings
-	shared  *outbound.Settings // nil: something depends on the host
+	base    Settings
+	shared  *Settings // nil: something depends on the host
 }
 
-// transports makes those of a configuration ready.
-func transportsOf(cfg *config.Config, version string, store *certs.Store) map[string]*transport {
-	all := make(map[string]*transport, len(cfg.Transports))
+// Transports makes those of a configuration ready. They keep the store.
+func Transports(cfg *config.Config, version string, store *certs.Store) map[string]*Transport {
+	all := make(map[string]*Transport, len(cfg.Transports))
 	for name, t := range cfg.Transports {
 		all[name] = newTransport(t, cfg.PrimaryHostname, version, store)
 	}
 	return all
 }
 
-func newTransport(cfg *config.Transport, hostname, version string, store *certs.Store) *transport {
-	t := &transport{cfg: cfg, helo: hostname, version: version, certs: store}
-	t.base = outbound.Settings{
+func newTransport(cfg *config.Transport, hostname, version string, store *certs.Store) *Transport {
+	t := &Transport{Config: cfg, helo: hostname, version: version, certs: store}
+	t.base = Settings{
 		Transport:      cfg.Name,
 		LMTP:           cfg.Protocol == "lmtp",
 		MaxRcpt:        cfg.MaxRcpt,
@@ -50,7 +49,7 @@ func newTransport(cfg *config.Transport, hostname, version string, store *certs.
 	t.base.TLS.TryClear = cfg.TLSTempfailTryclear
 	t.base.TLS.Client = t.client
 	if cfg.HostsAvoidTLS == nil && cfg.HostsRequireTLS == nil && fixed(cfg.HeloData) && fixed(cfg.Interface) {
-		t.shared, _ = t.evaluate(outbound.Target{})
+		t.shared, _ = t.evaluate(Target{})
 	}
 	return t
 }
@@ -64,32 +63,32 @@ func fixed(s *expand.String) bool {
 	return constant
 }
 
-// settings is what the transport asks of a session with that host, now.
-func (t *transport) settings(host outbound.Target) (*outbound.Settings, *outbound.Fault) {
+// Settings is what the transport asks of a session with that host, now.
+func (t *Transport) Settings(host Target) (*Settings, *Fault) {
 	if t.shared != nil {
 		return t.shared, nil
 	}
 	return t.evaluate(host)
 }
 
-func (t *transport) evaluate(host outbound.Target) (*outbound.Settings, *outbound.Fault) {
+func (t *Transport) evaluate(host Target) (*Settings, *Fault) {
 	s := t.base
 	var err, err2 error
 	vars := hostVars{t.helo, t.version, host}
-	s.Helo, err = value("helo_data", t.cfg.HeloData, vars)
+	s.Helo, err = value("helo_data", t.Config.HeloData, vars)
 	s.Helo = cmp.Or(s.Helo, t.helo)
-	s.Interface, err2 = value("interface", t.cfg.Interface, vars)
+	s.Interface, err2 = value("interface", t.Config.Interface, vars)
 	if err := errors.Join(err, err2); err != nil {
-		return nil, outbound.Unready(&host, err)
+		return nil, Unready(&host, err)
 	}
 	who := listed(host)
-	s.TLS.Avoid = matches(t.cfg.HostsAvoidTLS, who, lists.Yes)
-	s.TLS.Require = matches(t.cfg.HostsRequireTLS, who, lists.Yes, lists.Unknown)
+	s.TLS.Avoid = matches(t.Config.HostsAvoidTLS, who, lists.Yes)
+	s.TLS.Require = matches(t.Config.HostsRequireTLS, who, lists.Yes, lists.Unknown)
 	return &s, nil
 }
 
 // listed is a host as lists know it.
-func listed(host outbound.Target) lists.Host {
+func listed(host Target) lists.Host {
 	h := lists.Host{Addr: host.Addr.Addr()}
 	if host.Name != host.IP {
 		h.Name = host.Name
@@ -112,49 +111,49 @@ func matches(l *lists.HostList, host lists.Host, in ...lists.Answer) string {
 
 // client is the TLS configuration for a handshake with that host; verified says
 // that one which succeeds has verified the server.
-func (t *transport) client(host outbound.Target) (cfg *tls.Config, verified bool, err error) {
-	o, err := t.options(host)
+func (t *Transport) client(host Target) (cfg *tls.Config, verified bool, err error) {
+	o, _, err := t.Options(host)
 	if err != nil {
 		return nil, false, err
 	}
-	o.VerifyName = matches(t.cfg.TLSVerifyCertHostnames, listed(host), lists.Yes, lists.Unknown) != ""
 	cfg, err = t.certs.Client(o, certs.Host{Name: host.Name, Addr: host.Addr})
 	return cfg, o.VerifyCertificates != "", err
 }
 
-// options are those of TLS, expanded.
-func (t *transport) options(host outbound.Target) (certs.Client, error) {
-	var o certs.Client
+// Options are those of TLS, expanded for a host; named is the item of
+// tls_verify_cert_hostnames that the host is, "" where it is none.
+func (t *Transport) Options(host Target) (o certs.Client, named string, err error) {
 	vars := hostVars{t.helo, t.version, host}
-	o.Groups = t.cfg.TLSGroups
+	o.Groups = t.Config.TLSGroups
 	for _, f := range []struct {
 		name   string
 		option *expand.String
 		to     *string
 		file   bool
 	}{
-		{"tls_certificate", t.cfg.TLSCertificate, &o.Certificate, true},
-		{"tls_privatekey", t.cfg.TLSPrivateKey, &o.PrivateKey, true},
-		{"tls_verify_certificates", t.cfg.TLSVerifyCertificates, &o.VerifyCertificates, true},
-		{"tls_verify_ciphers", t.cfg.TLSVerifyCiphers, &o.Ciphers, false},
+		{"tls_certificate", t.Config.TLSCertificate, &o.Certificate, true},
+		{"tls_privatekey", t.Config.TLSPrivateKey, &o.PrivateKey, true},
+		{"tls_verify_certificates", t.Config.TLSVerifyCertificates, &o.VerifyCertificates, true},
+		{"tls_verify_ciphers", t.Config.TLSVerifyCiphers, &o.Ciphers, false},
 	} {
-		var err error
 		if f.file {
 			*f.to, err = fileName(f.name, f.option, vars)
 		} else {
 			*f.to, err = value(f.name, f.option, vars)
 		}
 		if err != nil {
-			return o, err
+			return o, "", err
 		}
 	}
-	return o, nil
+	named = matches(t.Config.TLSVerifyCertHostnames, listed(host), lists.Yes, lists.Unknown)
+	o.VerifyName = named != ""
+	return o, named, nil
 }
 
 // hostVars is what there is where an option is expanded for a host (SPEC 3).
 type hostVars struct {
 	hostname, version string
-	host              outbound.Target
+	host              Target
 }
 
 func (h hostVars) AppendVar(dst []byte, v expand.Var) []byte {
@@ -206,9 +205,4 @@ func expanded(name string, s *expand.String, vars expand.Env) (expand.Value, err
 		return expand.Value{}, fmt.Errorf("%s: %w", name, err)
 	}
 	return v, nil
-}
-
-// target translates the queue's word for a host to outbound's.
-func target(h queue.HostAddr) outbound.Target {
-	return outbound.Target{Name: h.Name, Addr: h.Addr, IP: h.Addr.Addr().String()}
 }
