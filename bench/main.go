@@ -25,7 +25,15 @@ func main() {
 	mtad := flag.Bool("mtad", true, "measure mtad")
 	write := flag.Bool("write", false, "write the table into docs/performance.md")
 	list := flag.Bool("list", false, "list the scenarios")
+	serve := flag.Bool("serve-handshakes", false, "be the other side of handover, until standard input ends; bench starts it itself")
 	flag.Parse()
+	if *serve {
+		if err := serveHandshakes(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	re, err := regexp.Compile(*pattern)
 	if err != nil || flag.NArg() > 0 || *scale <= 0 {
 		fmt.Fprintln(os.Stderr, "bench: wrong usage:", err, flag.Args())
@@ -35,7 +43,7 @@ func main() {
 		for _, s := range scenarios {
 			fmt.Println(s.name)
 		}
-		for _, s := range memoryScenarios {
+		for _, s := range ownScenarios {
 			fmt.Println(s.name)
 		}
 		return
@@ -46,8 +54,9 @@ func main() {
 	}
 }
 
-// memoryScenarios measure what mtad holds, and print lines of their own.
-var memoryScenarios = []struct {
+// ownScenarios measure what mtad holds, and what a hand-over costs; they print
+// lines of their own.
+var ownScenarios = []struct {
 	name string
 	n    int
 	run  func(dir, bin string, n int) error
@@ -55,6 +64,7 @@ var memoryScenarios = []struct {
 	{"million/ready", million, startReady},
 	{"million/deferred", million, startDeferred},
 	{"idle", idleSessions, idleMemory},
+	{"handover", handovers, handoverCost},
 }
 
 func bench(re *regexp.Regexp, scale float64, mtad, postfix, write bool) error {
@@ -69,7 +79,7 @@ func bench(re *regexp.Regexp, scale float64, mtad, postfix, write bool) error {
 			return err
 		}
 	}
-	for _, s := range memoryScenarios {
+	for _, s := range ownScenarios {
 		if mtad && re.MatchString(s.name) {
 			fmt.Fprintf(os.Stderr, "%s %-24s mtad …\n", time.Now().Format(time.TimeOnly), s.name)
 			if err := s.run(dir, bin, max(1, int(float64(s.n)*scale))); err != nil {
@@ -84,8 +94,8 @@ func bench(re *regexp.Regexp, scale float64, mtad, postfix, write bool) error {
 			continue
 		}
 		s.messages = max(s.sessions, int(float64(s.messages)*scale))
-		for _, which := range []string{"Postfix", "mtad"} {
-			if which == "mtad" && !mtad || which == "Postfix" && (!postfix || !s.beside) {
+		for _, which := range s.relays() {
+			if isPostfix(which) && !postfix || !isPostfix(which) && !mtad {
 				continue
 			}
 			fmt.Fprintf(os.Stderr, "%s %-24s %s …\n", time.Now().Format(time.TimeOnly), s.name, which)
@@ -97,13 +107,19 @@ func bench(re *regexp.Regexp, scale float64, mtad, postfix, write bool) error {
 			fmt.Fprintln(os.Stderr, "   "+r.row(results))
 		}
 	}
-	if len(results) == 0 {
-		return nil
-	}
-	text := report(results)
-	fmt.Print(text)
-	if write {
-		return writeSection("docs/performance.md", text)
+	return publish(results, write)
+}
+
+// publish prints the tables, and puts each that was measured into its place.
+func publish(results []result, write bool) error {
+	for _, sec := range sections {
+		text := report(sec.of(results))
+		fmt.Print(text)
+		if write && text != "" {
+			if err := writeSection("docs/performance.md", sec, text); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

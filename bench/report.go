@@ -56,7 +56,7 @@ func (r *result) row(others []result) string {
 // beside is what Postfix did in the same scenario, for mtad's row.
 func beside(r *result, others []result) *result {
 	for i := range others {
-		if o := &others[i]; r.relay != "Postfix" && o.relay == "Postfix" && o.scenario.name == r.scenario.name {
+		if o := &others[i]; !isPostfix(r.relay) && isPostfix(o.relay) && o.scenario.name == r.scenario.name {
 			return o
 		}
 	}
@@ -70,7 +70,11 @@ func pair(l load.Latency) string {
 	return fmt.Sprintf("%.2f / %.2f ms", l.P50.Seconds()*1000, l.P99.Seconds()*1000)
 }
 
+// report is a table with what its figures depend on; "" without any.
 func report(results []result) string {
+	if len(results) == 0 {
+		return ""
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, %s, %s\n\n%s", time.Now().Format(time.DateOnly), machine(), runtime.Version(), tableHead)
 	for i := range results {
@@ -96,31 +100,48 @@ func field(file, name string) string {
 	return "unknown"
 }
 
-// The table stands in its file between these lines; what is around them is
-// written by hand.
-const (
-	sectionStart = "<!-- bench: written by go run ./bench -write -->\n"
-	sectionEnd   = "<!-- /bench -->\n"
-)
+// A section is a table in the file; it stands between its lines, and what is
+// around them is written by hand.
+type section struct {
+	name string
+	tls  bool
+}
+
+var sections = []section{{"bench", false}, {"bench tls", true}}
+
+func (sec section) start() string {
+	return "<!-- " + sec.name + ": written by go run ./bench -write -->\n"
+}
+func (sec section) end() string { return "<!-- /" + sec.name + " -->\n" }
+
+// of are the results that stand in the section.
+func (sec section) of(results []result) (own []result) {
+	for _, r := range results {
+		if (r.scenario.tls != nil) == sec.tls {
+			own = append(own, r)
+		}
+	}
+	return own
+}
 
 // writeSection replaces the table in a file, or adds it to one that has none.
-func writeSection(file, text string) error {
+func writeSection(file string, sec section, text string) error {
 	old, err := os.ReadFile(file)
 	if err != nil && !os.IsNotExist(err) {
 		return err
 	}
-	return os.WriteFile(file, []byte(replaceSection(string(old), text)), 0o644)
+	return os.WriteFile(file, []byte(sec.replace(string(old), text)), 0o644)
 }
 
-func replaceSection(old, text string) string {
-	section := sectionStart + text + sectionEnd
-	before, rest, found := strings.Cut(old, sectionStart)
-	_, after, ended := strings.Cut(rest, sectionEnd)
+func (sec section) replace(old, text string) string {
+	whole := sec.start() + text + sec.end()
+	before, rest, found := strings.Cut(old, sec.start())
+	_, after, ended := strings.Cut(rest, sec.end())
 	switch {
 	case found && ended:
-		return before + section + after
+		return before + whole + after
 	case old != "":
-		return old + "\n" + section
+		return old + "\n" + whole
 	}
-	return "# How fast it is\n\n" + section
+	return "# How fast it is\n\n" + whole
 }

@@ -10,13 +10,14 @@ import (
 
 func TestSectionIsReplacedAndTheRestKept(t *testing.T) {
 	t.Parallel()
-	first := replaceSection("", "one\n")
-	for _, old := range []string{first, "by hand\n", "by hand\n" + sectionStart + "one\n" + sectionEnd + "more\n"} {
-		got := replaceSection(old, "two\n")
-		if strings.Count(got, sectionStart) != 1 || !strings.Contains(got, sectionStart+"two\n"+sectionEnd) || strings.Contains(got, "one") {
+	sec, other := sections[0], sections[1]
+	first := sec.replace("", "one\n")
+	for _, old := range []string{first, "by hand\n", "by hand\n" + sec.start() + "one\n" + sec.end() + "more\n"} {
+		got := sec.replace(other.replace(old, "2\n"), "two\n")
+		if strings.Count(got, sec.start()) != 1 || !strings.Contains(got, sec.start()+"two\n"+sec.end()) || !strings.Contains(got, other.start()+"2\n"+other.end()) || strings.Contains(got, "one") {
 			t.Errorf("%q became %q", old, got)
 		}
-		if strings.Contains(old, "by hand") && !strings.HasPrefix(got, "by hand\n") || strings.Contains(old, "more") && !strings.HasSuffix(got, "more\n") {
+		if strings.Contains(old, "by hand") && !strings.HasPrefix(got, "by hand\n") || strings.Contains(old, "more") && !strings.Contains(got, "more\n") {
 			t.Errorf("%q became %q", old, got)
 		}
 	}

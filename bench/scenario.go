@@ -27,6 +27,7 @@ type scenario struct {
 	accept   bool          // the next hop never greets: nothing is delivered
 	tools    bool          // smtp-source and smtp-sink instead of ours
 	beside   bool          // through Postfix as well
+	tls      *tlsRun       // STARTTLS
 }
 
 const (
@@ -53,6 +54,8 @@ var scenarios = []scenario{
 	{name: "domains/1000", messages: 12000, sessions: 20, size: kb10, domains: 1000, beside: true},
 	{name: "latency/50-a-second", messages: 1000, sessions: 20, size: kb10, rate: 50, beside: true},
 	{name: "slow-hop/100ms", messages: 1600, sessions: 20, size: kb10, delay: 100 * time.Millisecond, beside: true},
+	{name: "tls/20/10K", messages: 12000, sessions: 20, size: kb10, tls: &tlsRun{in: true, relays: tlsRelays}},
+	{name: "tls-out/20/10K", messages: 12000, sessions: 20, size: kb10, tls: &tlsRun{relays: tlsOutRelays}},
 }
 
 // hopConnections is how many connections one next hop gets, from either relay.
@@ -72,7 +75,7 @@ const patience = 3 * time.Minute
 
 // measure runs a scenario through a relay with a fresh spool.
 func (s scenario) measure(dir, bin, which string) (result, error) {
-	if which == "Postfix" {
+	if isPostfix(which) {
 		s.messages = max(s.sessions, s.messages/4)
 		if s.rate > 0 {
 			s.messages *= 4 // it is the rate that counts
@@ -91,7 +94,7 @@ func (s scenario) measure(dir, bin, which string) (result, error) {
 		return result{}, err
 	}
 	defer hop.close()
-	relay, err := startRelay(dir, bin, which, hop)
+	relay, err := s.startRelay(dir, bin, which, hop)
 	if err != nil {
 		return result{}, err
 	}
@@ -131,7 +134,7 @@ func (s scenario) submit(addr string, r *result) error {
 			"-r", strconv.Itoa(max(1, s.rcpts)), "-f", "from@load.test", "-t", "to@load.test")
 	}
 	sender := load.Sender{To: addr, Sessions: s.sessions, Messages: s.messages, Size: s.size, Rcpts: s.rcpts, Domains: s.domains,
-		Rate: s.rate, From: "from@load.test", Rcpt: "to%d@load.test", Helo: "load.test", Pipelining: true}
+		Rate: s.rate, From: "from@load.test", Rcpt: "to%d@load.test", Helo: "load.test", Pipelining: true, TLS: s.tls.client()}
 	sum := sender.Run(context.Background())
 	r.dot = sum.Dot
 	if sum.Failed > 0 {
@@ -167,6 +170,11 @@ func (s scenario) nextHop(dir string) (*hop, error) {
 		return h, nil // the kernel takes connections that nobody greets
 	}
 	h.sink = &load.Sink{Delay: s.delay, Verify: true}
+	if s.tls != nil {
+		if h.sink.TLS, err = sinkTLS(); err != nil {
+			return nil, err
+		}
+	}
 	go h.sink.Serve(l)
 	return h, h.spread(s.domains)
 }
@@ -232,15 +240,21 @@ type relay struct {
 	stop  func()
 }
 
-func startRelay(dir, bin, which string, h *hop) (relay, error) {
-	if which == "Postfix" {
-		p, err := peer.StartPostfix(filepath.Join(dir, "postfix"), peer.PostfixConfig{NextHop: h.addr, Routes: h.routes})
+func (s scenario) startRelay(dir, bin, which string, h *hop) (relay, error) {
+	if isPostfix(which) {
+		config, err := s.tls.postfix(dir, which)
+		if err != nil {
+			return relay{}, err
+		}
+		config.NextHop, config.Routes = h.addr, h.routes
+		p, err := peer.StartPostfix(filepath.Join(dir, "postfix"), config)
 		if err != nil {
 			return relay{}, err
 		}
 		return relay{p.Addr, p.Usage, func() { p.Stop(10 * time.Second) }}, nil
 	}
-	config := peer.MtadConfig{NextHop: h.addr, Routes: h.routes, Connections: hopConnections}
+	config := s.tls.mtad(which)
+	config.NextHop, config.Routes, config.Connections = h.addr, h.routes, hopConnections
 	m, err := peer.StartMtad(bin, dir, &config)
 	if err != nil {
 		return relay{}, err

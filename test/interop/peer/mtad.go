@@ -36,6 +36,7 @@ type MtadConfig struct {
 	Retry       time.Duration // after a temporary failure; 0 leaves the default
 	Env         []string      // added to the environment
 	Options     string        // TOML lines, main options on top
+	Transport   string        // TOML lines of [transport.smtp]
 }
 
 // StartMtad writes config.toml into dir, starts the program there and waits
@@ -81,6 +82,7 @@ func (c *MtadConfig) toml() string {
 	if c.Connections > 0 {
 		fmt.Fprintf(&b, "max_connections = %d\n", c.Connections)
 	}
+	b.WriteString(c.Transport)
 	if c.Retry > 0 {
 		fmt.Fprintf(&b, "\n[[retry]]\ndomains = \"*\"\nrule = \"F,4d,%s\"\n", c.Retry)
 	}
