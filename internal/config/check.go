@@ -106,7 +106,7 @@ func (b *binder) checkRouters(listeners []listener) {
 			b.wrong(under(path, "transport"), "there is no [transport.%s]%s", r.Transport, didYouMean(r.Transport, have))
 			continue
 		}
-		if r.Driver == "domainlist" && len(r.Hosts) == 0 && len(r.RouteList) == 0 {
+		if r.Driver == "domainlist" && len(r.Hosts) == 0 && len(r.RouteList) == 0 && len(transport.Hosts) == 0 {
 			b.wrong(path, `hosts or route_list is missing: where is the mail to go? As in hosts = ["127.0.0.1:2626"]`)
 		}
 		b.checkLoop(r.Hosts, transport.Port, under(path, "hosts"), listeners)
@@ -121,7 +121,11 @@ func (b *binder) checkTransports(listeners []listener) {
 	for _, name := range slices.Sorted(maps.Keys(b.cfg.Transports)) {
 		t := b.cfg.Transports[name]
 		path := []string{"transport", name}
+		b.checkLoop(t.Hosts, t.Port, under(path, "hosts"), listeners)
 		b.checkLoop(t.FallbackHosts, t.Port, under(path, "fallback_hosts"), listeners)
+		if t.HostsOverride && len(t.Hosts) == 0 {
+			b.wrong(under(path, "hosts_override"), `hosts is missing: which hosts are to be used? As in hosts = ["127.0.0.1:2626"]`)
+		}
 		if t.Interface != nil {
 			if text, ok := t.Interface.Constant(); ok {
 				if _, err := netip.ParseAddr(text); err != nil {

@@ -197,6 +197,10 @@ type Transport struct {
 	MaxMessageRate float64 `opt:"max_message_rate" unset:"no limit" example:"100/s"`
 	// How long a connection waits for another message before it is closed; 0 closes it at once.
 	ConnectionLinger time.Duration `opt:"connection_linger" default:"1s" min:"0s"`
+	// Next hops for mail that the router names none for; with hosts_override for all mail.
+	Hosts []string `opt:"hosts" kind:"hosts" unset:"none" example:"[\"192.0.2.24\"]"`
+	// Send all mail of this transport to its hosts, whatever the router says. The fallback_hosts stay.
+	HostsOverride bool `opt:"hosts_override" default:"false"`
 	// Hosts to try when all others have failed.
 	FallbackHosts []string `opt:"fallback_hosts" kind:"hosts" unset:"none" example:"[\"192.0.2.25\"]"`
 

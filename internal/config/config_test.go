@@ -151,6 +151,8 @@ helo_data = "$primary_hostname"
 max_connections = 5
 max_message_rate = "30/m"
 connection_linger = 0
+hosts = "192.0.2.6 mx:26"
+hosts_override = true
 fallback_hosts = "192.0.2.4"
 hosts_avoid_tls = "192.0.2.5"
 hosts_require_tls = "*.example.com"
@@ -201,7 +203,7 @@ token_file = "admin.token"
 	mda.HostsAvoidTLS, mda.HostsRequireTLS, mda.TLSVerifyCertHostnames = nil, nil, nil
 	if want := (Transport{
 		Name: "mda", Driver: "smtp", Protocol: "lmtp", Port: 24, BatchMax: 1, MaxRcpt: 2, ConnectTimeout: time.Second, CommandTimeout: 2 * time.Second,
-		DataTimeout: 3 * time.Second, FinalTimeout: 4 * time.Second, MaxConnections: 5, MaxMessageRate: 0.5, FallbackHosts: []string{"192.0.2.4"},
+		DataTimeout: 3 * time.Second, FinalTimeout: 4 * time.Second, MaxConnections: 5, MaxMessageRate: 0.5, Hosts: []string{"192.0.2.6", "mx:26"}, HostsOverride: true, FallbackHosts: []string{"192.0.2.4"},
 		TLSTempfailTryclear: true, TLSGroups: "X25519", TLSHandoff: "keep", TLSHandoffFallback: "reconnect", TLSHandoffMemory: time.Hour, HandoffTimeout: 2 * time.Second,
 	}); !reflect.DeepEqual(mda, want) {
 		t.Errorf("transport: got  %+v\nwant %+v", mda, want)

@@ -7,7 +7,7 @@ import "strings"
 var arriving = map[string]string{
 	"": `auth_over_tls_hosts host_auth_accept_relay auth_hosts proxy_protocol_hosts ignore_bounce_errors_after
 		delay_warning authenticator`,
-	"transport": `hosts_try_auth hosts_require_auth hosts_override`,
+	"transport": `hosts_try_auth hosts_require_auth`,
 	"=driver":   "lookuphost",
 }
 

@@ -27,34 +27,47 @@ type decision struct {
 
 	fault     string // not "": no destination, and this is why
 	permanent bool
-	router    string // the one that the fault is of
+	router    string   // the one that the fault is of
+	without   []string // which next hops have no address now, and why
 }
 
 // make asks the routers in order.
 func (r *Router) make(ctx context.Context, domain string, now time.Time) *decision {
+	by, says := r.first(domain, nil)
+	switch {
+	case by == nil:
+		return &decision{fault: "Unrouteable address", permanent: true, until: now.Add(remember)}
+	case says.unknown:
+		return &decision{fault: "the domains of the router cannot be told now: " + says.item, router: by.name}
+	}
+	return r.resolve(ctx, says.plan, now)
+}
+
+// first returns the router that decides about a domain, and what it says; nil
+// where none takes it. heard, if not nil, is told what each says that is asked.
+func (r *Router) first(domain string, heard func(*router, verdict)) (*router, verdict) {
 	for i := range r.routers {
-		p, unknown := r.routers[i].plan(domain)
-		if unknown != "" {
-			return &decision{fault: "the domains of the router cannot be told now: " + unknown, router: r.routers[i].name}
+		says := r.routers[i].asks(domain)
+		if heard != nil {
+			heard(&r.routers[i], says)
 		}
-		if p != nil {
-			return r.resolve(ctx, p, now)
+		if says.plan != nil || says.unknown {
+			return &r.routers[i], says
 		}
 	}
-	return &decision{fault: "Unrouteable address", permanent: true, until: now.Add(remember)}
+	return nil, verdict{}
 }
 
 // resolve turns a plan into addresses. A host that has none now is left out,
 // where another has some.
 func (r *Router) resolve(ctx context.Context, p *plan, now time.Time) *decision {
 	d := &decision{plan: p, router: p.router, until: now.Add(remember)}
-	var faults []string
 	for i, h := range p.hosts {
 		addrs := []netip.Addr{h.Addr}
 		if !h.Addr.IsValid() {
 			var err error
 			if addrs, err = r.hosts.get(ctx, h.Name); err != nil {
-				faults = append(faults, err.Error())
+				d.without = append(d.without, err.Error())
 				d.until = now.Add(rememberFault)
 			}
 		}
@@ -72,7 +85,7 @@ func (r *Router) resolve(ctx context.Context, p *plan, now time.Time) *decision 
 		d.until = time.Time{}
 	}
 	if len(d.hosts) == 0 {
-		d.fault = strings.Join(faults, "; ")
+		d.fault = strings.Join(d.without, "; ")
 	}
 	return d
 }

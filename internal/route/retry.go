@@ -42,6 +42,7 @@ type retryRule struct {
 	kinds   []string // empty: all
 	steps   []retryStep
 	longest time.Duration // the longest wait
+	text    string        // as an operator writes it
 }
 
 // retryStep is a step with its waits written out. They begin at the first
@@ -79,6 +80,7 @@ func newRetryRule(c config.Retry) retryRule {
 		rule.steps = append(rule.steps, step)
 		rule.longest = max(rule.longest, wait)
 	}
+	rule.text = ruleText(c.Rule)
 	return rule
 }
 
@@ -143,11 +145,17 @@ func (r *Retry) rule(domain, kind string) *retryRule {
 		if len(rule.kinds) > 0 && !slices.Contains(rule.kinds, kind) {
 			continue
 		}
-		if rule.domains.Match(domain).Answer == lists.Yes {
+		if yes, _ := rule.covers(domain); yes {
 			return rule
 		}
 	}
 	return &r.rules[len(r.rules)-1]
+}
+
+// covers reports whether a rule is for a domain, and the item that says so.
+func (r *retryRule) covers(domain string) (yes bool, item string) {
+	in := r.domains.Match(domain)
+	return in.Answer == lists.Yes, in.Item
 }
 
 // age is how long the address has been failing, as far as the clock can be
