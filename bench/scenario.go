@@ -26,6 +26,7 @@ type scenario struct {
 	delay    time.Duration // of each reply of the next hop
 	accept   bool          // the next hop never greets: nothing is delivered
 	tools    bool          // smtp-source and smtp-sink instead of ours
+	kept     bool          // smtp-source keeps its sessions (-d), instead of one for each message
 	beside   bool          // through Postfix as well
 	tls      *tlsRun       // STARTTLS
 }
@@ -46,9 +47,10 @@ var scenarios = []scenario{
 	{name: "relay/20/10K", messages: 20000, sessions: 20, size: kb10},
 	{name: "relay/200/10K", messages: 20000, sessions: 200, size: kb10},
 	{name: "relay/1/1M", messages: 200, sessions: 1, size: mb1},
-	{name: "relay/20/1M", messages: 1000, sessions: 20, size: mb1, beside: true},
+	{name: "relay/20/1M", messages: 2000, sessions: 20, size: mb1, beside: true},
 	{name: "relay/200/1M", messages: 1000, sessions: 200, size: mb1},
 	{name: "postfix-tools/20/10K", messages: 20000, sessions: 20, size: kb10, tools: true, beside: true},
+	{name: "postfix-tools/20/10K/kept", messages: 20000, sessions: 20, size: kb10, tools: true, kept: true, beside: true},
 	{name: "postfix-tools/20/1M", messages: 1000, sessions: 20, size: mb1, tools: true, beside: true},
 	{name: "postfix-tools/50-rcpts", messages: 4000, sessions: 20, size: kb10, rcpts: 50, tools: true, beside: true},
 	{name: "domains/1000", messages: 12000, sessions: 20, size: kb10, domains: 1000, beside: true},
@@ -130,8 +132,12 @@ func (s scenario) drive(which string, relay relay, hop *hop) (result, error) {
 // submit sends all messages.
 func (s scenario) submit(addr string, r *result) error {
 	if s.tools {
-		return peer.SMTPSource(addr, "-s", strconv.Itoa(s.sessions), "-m", strconv.Itoa(s.messages), "-l", strconv.Itoa(s.size),
-			"-r", strconv.Itoa(max(1, s.rcpts)), "-f", "from@load.test", "-t", "to@load.test")
+		args := []string{"-s", strconv.Itoa(s.sessions), "-m", strconv.Itoa(s.messages), "-l", strconv.Itoa(s.size),
+			"-r", strconv.Itoa(max(1, s.rcpts)), "-f", "from@load.test", "-t", "to@load.test"}
+		if s.kept {
+			args = append(args, "-d")
+		}
+		return peer.SMTPSource(addr, args...)
 	}
 	sender := load.Sender{To: addr, Sessions: s.sessions, Messages: s.messages, Size: s.size, Rcpts: s.rcpts, Domains: s.domains,
 		Rate: s.rate, From: "from@load.test", Rcpt: "to%d@load.test", Helo: "load.test", Pipelining: true, TLS: s.tls.client()}

@@ -21,6 +21,7 @@ type Draft struct {
 	file    File  // nil while all is in memory
 	flushed int64 // bytes in the file …
 	crc     uint32
+	started int64 // … of which the disk was asked to take these already
 	err     error // of the file, for good
 	made    bool  // the file has a name in body/
 }
@@ -28,12 +29,18 @@ type Draft struct {
 const (
 	smallChunk = 16 << 10
 	largeChunk = 64 << 10
-	spillFrom  = 64 << 10 // a draft below this never goes to a file
+	fileChunk  = 256 << 10 // what goes to a file and comes from it
+	spillFrom  = 64 << 10  // a draft below this never goes to a file
+
+	// writeBehind is how much of a large message is given to the disk while the
+	// rest still comes, so that its fdatasync finds little left to do.
+	writeBehind = 512 << 10
 )
 
 var (
 	smallChunks = sync.Pool{New: func() any { return new([smallChunk]byte) }}
 	largeChunks = sync.Pool{New: func() any { return new([largeChunk]byte) }}
+	fileChunks  = sync.Pool{New: func() any { return new([fileChunk]byte) }}
 )
 
 func newChunk(n int) []byte {
@@ -42,6 +49,8 @@ func newChunk(n int) []byte {
 		return smallChunks.Get().(*[smallChunk]byte)[:0]
 	case n <= largeChunk:
 		return largeChunks.Get().(*[largeChunk]byte)[:0]
+	case n <= fileChunk:
+		return fileChunks.Get().(*[fileChunk]byte)[:0]
 	}
 	return make([]byte, 0, n)
 }
@@ -52,6 +61,8 @@ func freeChunk(c []byte) {
 		smallChunks.Put((*[smallChunk]byte)(c[:smallChunk]))
 	case largeChunk:
 		largeChunks.Put((*[largeChunk]byte)(c[:largeChunk]))
+	case fileChunk:
+		fileChunks.Put((*[fileChunk]byte)(c[:fileChunk]))
 	}
 }
 
@@ -74,7 +85,10 @@ func (d *Draft) Space(min int) []byte {
 			d.drop(last)
 		}
 	}
-	if len(d.chunks) > 0 {
+	switch {
+	case d.file != nil:
+		min = max(min, fileChunk)
+	case len(d.chunks) > 0:
 		min = max(min, largeChunk)
 	}
 	c := newChunk(min)
@@ -118,7 +132,7 @@ func (d *Draft) spills() bool {
 	buffered := d.n - d.flushed
 	switch {
 	case d.file != nil:
-		return buffered >= largeChunk/2
+		return buffered >= fileChunk/2
 	case d.n > d.s.opt.LargeBody:
 		return true
 	}
@@ -141,11 +155,21 @@ func (d *Draft) flush() error {
 		return full(err)
 	}
 	d.flushed = d.n
-	if len(d.chunks) > 0 {
-		d.drop(1)
-		d.chunks[0] = d.chunks[0][:0]
+	d.recycle()
+	if d.flushed-d.started >= writeBehind {
+		d.file.StartWriting(d.started, d.flushed-d.started)
+		d.started = d.flushed
 	}
 	return nil
+}
+
+// recycle empties the chunks, of which one that serves a file is kept.
+func (d *Draft) recycle() {
+	if len(d.chunks) == 1 && cap(d.chunks[0]) == fileChunk {
+		d.chunks[0] = d.chunks[0][:0]
+		return
+	}
+	d.drop(0)
 }
 
 func (d *Draft) create() (err error) {
@@ -201,7 +225,7 @@ func (d *Draft) cutFile(n int64) error {
 	if err := d.file.Truncate(n); err != nil {
 		return err
 	}
-	d.flushed, d.crc = 0, 0
+	d.flushed, d.crc, d.started = 0, 0, min(d.started, n)
 	buf := newChunk(largeChunk)
 	defer freeChunk(buf)
 	for d.flushed < n {

@@ -34,6 +34,9 @@ type File interface {
 	// It keeps nothing of them and changes nothing in them.
 	WriteAt(bufs [][]byte, off int64) (n int64, err error)
 	Truncate(size int64) error
+	// StartWriting asks the disk to take n written bytes from off on soon. It
+	// waits for nothing and promises nothing; its errors are those of Datasync.
+	StartWriting(off, n int64)
 	// Datasync makes the bytes and the length durable, not the name.
 	Datasync() error
 	// Allocate sets blocks aside for the first size bytes, which read as zero.

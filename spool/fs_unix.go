@@ -195,6 +195,10 @@ func (f *osFile) Truncate(size int64) error {
 	return nil
 }
 
+func (f *osFile) StartWriting(off, n int64) {
+	_ = unix.SyncFileRange(f.fd, off, n, unix.SYNC_FILE_RANGE_WRITE)
+}
+
 // Datasync tries once: what a second fsync says after a failed one means nothing.
 func (f *osFile) Datasync() error {
 	if err := unix.Fdatasync(f.fd); err != nil {

@@ -16,7 +16,7 @@ import (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // text is what bodies are cut from: lines of 0 to 998 characters (RFC 5322
-// 2.1.1), every fifth one with dots at its start.
+// 2.1.1), every fiftieth one with dots at its start.
 var text, lineStarts = makeText()
 
 func makeText() ([]byte, []int) {
@@ -31,7 +31,7 @@ func makeText() ([]byte, []int) {
 			n = 998
 		}
 		for i := range n {
-			if i < 2 && len(starts)%5 == 0 {
+			if i < 2 && len(starts)%50 == 0 {
 				text = append(text, '.')
 				continue
 			}
