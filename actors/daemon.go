@@ -106,7 +106,7 @@ func start(o Options, lookup route.Lookup, at func(point string)) *Daemon {
 		Names:    o.Names,
 	})
 	for _, b := range o.Listeners {
-		d.inlets = append(d.inlets, &inlet{h: d, net: b.Listener, listener: inbound.Listener{Name: b.Listen.Address, TLS: b.Listen.TLS}})
+		d.inlets = append(d.inlets, &inlet{h: d, net: b.Listener, listener: inbound.Listener{Name: b.Listen.Address, TLS: b.Listen.TLS, Protocol: b.Listen.Protocol, SenderDomains: b.Listen.SenderDomains}})
 	}
 	registerListenerGauges(d.inlets)
 	d.spawnSupervisor()

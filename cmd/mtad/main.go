@@ -37,6 +37,7 @@ func commands() []command {
 		{"send", "a test client that submits mail", runSend},
 		{"sink", "a test server that accepts and counts mail", runSink},
 		{"expand", "expand strings as the daemon would", runExpand},
+		{"user", "make and list the users of AUTH", runUser},
 		{"cert", "make a self-signed certificate and its key", runCert},
 		{"version", "print the version", runVersion},
 	}
@@ -124,6 +125,10 @@ func configFlag(fs *flag.FlagSet) *string {
 func load(file string, stderr io.Writer) (*config.Config, int) {
 	cfg, err := config.Load(file)
 	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return nil, exitConfig
+	}
+	if err := checkUsers(cfg); err != nil {
 		fmt.Fprintln(stderr, err)
 		return nil, exitConfig
 	}

@@ -46,7 +46,7 @@ func usersFile(t testing.TB, text string) string {
 
 func openUsers(t testing.TB, text string) *Users {
 	t.Helper()
-	u, err := OpenUsers(usersFile(t, text))
+	u, err := OpenUsers(usersFile(t, text), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,6 @@ func TestServerDialogues(t *testing.T) {
 		{"scram-plus, n", "SCRAM-SHA-256-PLUS", Session{Bindings: inTLS.Bindings}, []string{b64("n,,n=bob,r=x")}, Malformed},
 		{"external, blank behind the mechanism", "EXTERNAL", cert, []string{""}, Malformed},
 		{"no such", "GSSAPI", Session{}, []string{"="}, Unknown},
-		{"not allowed", "PLAIN", Session{Allowed: func(*Authenticator) bool { return false }}, []string{good}, Unknown},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -153,6 +152,29 @@ func TestServerDialogues(t *testing.T) {
 				t.Errorf("AU-11: the secret is in %q", said)
 			}
 		})
+	}
+}
+
+// server_advertise_condition: what is not offered is not there.
+func TestAdvertiseCondition(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		result  string
+		err     error
+		offered bool
+	}{
+		{"yes", nil, true}, {"*", nil, true}, {"TLSv1.3:x", nil, true},
+		{"", nil, false}, {"0", nil, false}, {"no", nil, false}, {"False", nil, false},
+		{"", expand.ErrForced, false}, {"yes", errors.New("a fault"), false},
+	} {
+		s := newServer(t)
+		for _, a := range s.Authenticators {
+			a.Advertise = func(expand.Env, []string) (string, error) { return c.result, c.err }
+		}
+		got := talk(s, Session{}, "PLAIN", b64("\x00bob\x00"+canary)).Outcome
+		if offered := len(s.Mechanisms(Session{})) > 0; offered != c.offered || (got == Done) != c.offered {
+			t.Errorf("%q, %v: offered %v, AUTH %v", c.result, c.err, offered, got)
+		}
 	}
 }
 
@@ -192,8 +214,8 @@ func TestCondition(t *testing.T) {
 		var vars []string
 		s := &Server{Authenticators: []*Authenticator{{
 			Name: "own", Driver: "plaintext", PublicName: "PLAIN",
-			Condition: func(v []string) (string, error) { vars = v; return c.result, c.err },
-			SetID:     func(v []string) (string, error) { return "id-" + v[1], nil },
+			Condition: func(_ expand.Env, v []string) (string, error) { vars = v; return c.result, c.err },
+			SetID:     func(_ expand.Env, v []string) (string, error) { return "id-" + v[1], nil },
 		}}}
 		got := talk(s, Session{}, "PLAIN", b64("\x00bob\x00"+canary))
 		if got.Outcome != c.want || got.Outcome == Done && got.ID != "id-bob" {
@@ -266,7 +288,7 @@ func TestFailuresMeanwhileCount(t *testing.T) {
 	s := newServer(t)
 	s.Guesses, s.Now = NewGuesses(), func() time.Time { return noon }
 	of := Session{Host: netip.MustParseAddr("192.0.2.1")}
-	s.Authenticators = []*Authenticator{{Driver: "plaintext", PublicName: "PLAIN", Condition: func([]string) (string, error) {
+	s.Authenticators = []*Authenticator{{Driver: "plaintext", PublicName: "PLAIN", Condition: func(expand.Env, []string) (string, error) {
 		for range hostLimit.free {
 			s.Guesses.Failed(noon, of.Host, "")
 		}

@@ -31,7 +31,7 @@ func (d *Dialogue) cram(challenge, data string) Step {
 		return malformed("not user, blank and digest")
 	}
 	return d.judge(user, []string{user}, func() (bool, error) {
-		secret, err := d.auth.secret(user)
+		secret, err := d.auth.secret(d.session, user)
 		if err != nil {
 			return false, err
 		}
@@ -42,14 +42,14 @@ func (d *Dialogue) cram(challenge, data string) Step {
 }
 
 // secret is "" for somebody unknown.
-func (a *Authenticator) secret(user string) (string, error) {
+func (a *Authenticator) secret(of Session, user string) (string, error) {
 	if a.Users != nil {
 		return a.Users.Plain(user)
 	}
 	if a.Secret == nil {
 		return "", nil
 	}
-	secret, err := a.Secret(user)
+	secret, err := a.Secret(of.Env, []string{user})
 	if errors.Is(err, expand.ErrForced) {
 		return "", nil
 	}

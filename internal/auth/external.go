@@ -1,6 +1,23 @@
 package auth
 
-import "context"
+import (
+	"context"
+	"crypto/x509"
+)
+
+// PeerName is the name in a client's certificate: its common name, or else the
+// first mail address or host name it has.
+func PeerName(cert *x509.Certificate) string {
+	switch {
+	case cert.Subject.CommonName != "":
+		return cert.Subject.CommonName
+	case len(cert.EmailAddresses) > 0:
+		return cert.EmailAddresses[0]
+	case len(cert.DNSNames) > 0:
+		return cert.DNSNames[0]
+	}
+	return ""
+}
 
 // beginExternal is EXTERNAL (RFC 4422 A): who the client is was proved by its
 // certificate. It may name itself, and nobody else.
@@ -28,7 +45,7 @@ func (d *Dialogue) external(ctx context.Context, authzid string) Step {
 		case d.auth.Users != nil:
 			return d.auth.Users.Has(name)
 		case d.auth.Condition != nil:
-			return d.auth.condition(ctx, d.server.Costs, vars)
+			return d.auth.condition(ctx, d, vars)
 		}
 		return true, nil // the certificate is proof enough
 	})

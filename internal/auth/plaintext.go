@@ -61,7 +61,7 @@ func (d *Dialogue) plaintext(ctx context.Context, vars []string) Step {
 		if a.Users != nil {
 			return a.Users.Verify(ctx, d.server.Costs, d.server.now(), user, secret)
 		}
-		return a.condition(ctx, d.server.Costs, vars)
+		return a.condition(ctx, d, vars)
 	})
 }
 
@@ -69,13 +69,13 @@ func usable(s string, max int) bool { return s != "" && len(s) <= max && utf8.Va
 
 // condition is server_condition as Exim reads it: its result says yes, no, or
 // that nothing can be said now.
-func (a *Authenticator) condition(ctx context.Context, c *Costs, vars []string) (bool, error) {
+func (a *Authenticator) condition(ctx context.Context, d *Dialogue, vars []string) (bool, error) {
 	if a.Condition == nil {
 		return false, nil
 	}
 	var result string
 	var expansion error
-	err := c.Do(ctx, func() { result, expansion = a.Condition(vars) }) // crypteq costs what a hash costs
+	err := d.server.Costs.Do(ctx, func() { result, expansion = a.Condition(d.session.Env, vars) }) // crypteq costs what a hash costs
 	switch {
 	case err != nil:
 		return false, err
@@ -84,11 +84,20 @@ func (a *Authenticator) condition(ctx context.Context, c *Costs, vars []string) 
 	case expansion != nil: // its text may quote what was expanded
 		return false, errors.New("server_condition of " + a.Name + " cannot be expanded")
 	}
+	yes, ok := truth(result)
+	if !ok {
+		return false, errors.New("server_condition of " + a.Name + " gives neither yes nor no")
+	}
+	return yes, nil
+}
+
+// truth reads a condition's result as Exim does.
+func truth(result string) (yes, ok bool) {
 	switch strings.ToLower(result) {
 	case "", "0", "no", "false":
-		return false, nil
+		return false, true
 	case "1", "yes", "true":
-		return true, nil
+		return true, true
 	}
-	return false, errors.New("server_condition of " + a.Name + " gives neither yes nor no")
+	return false, false
 }

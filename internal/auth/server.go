@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/xdg-go/scram"
+
+	"mtad/internal/expand"
 )
 
 // Authenticator is one [[authenticator]] as server. Its fields are set before
@@ -17,18 +19,22 @@ type Authenticator struct {
 	PublicName string // "PLAIN"; a scram one is offered as SCRAM-SHA-256, and -PLUS where there is TLS
 	Users      *Users // server_users; nil: Condition or Secret decides
 
-	Prompts   []string                            // server_prompts; nil: what PublicName asks for
-	Condition func(vars []string) (string, error) // server_condition expanded; vars[0] is $auth1
-	SetID     func(vars []string) (string, error) // server_set_id expanded; nil: the name that was proved
-	Secret    func(user string) (string, error)   // server_secret expanded with $auth1 = user, of cram_md5
+	Prompts   []string // server_prompts; nil: what PublicName asks for
+	Condition Expand   // server_condition; nil: nobody, unless Users decides
+	SetID     Expand   // server_set_id; nil: the name that was proved
+	Secret    Expand   // server_secret, of cram_md5
+	Advertise Expand   // server_advertise_condition, in which there is no $auth1; nil: to everybody
 }
+
+// Expand is an option that is expanded for a session. vars[0] is $auth1.
+type Expand func(of expand.Env, vars []string) (string, error)
 
 // Session is what is known of the session that wants to authenticate.
 type Session struct {
-	Host     netip.Addr                // guessing is counted by it
-	PeerName string                    // the name in the verified client certificate; "": there is none
-	Bindings []scram.ChannelBinding    // of its TLS, best first (ServerBindings); nil in clear
-	Allowed  func(*Authenticator) bool // server_advertise_condition; nil: all
+	Host     netip.Addr             // guessing is counted by it
+	PeerName string                 // the name in the verified client certificate; "": there is none
+	Bindings []scram.ChannelBinding // of its TLS, best first (Bindings); nil in clear
+	Env      expand.Env             // what expansions find
 }
 
 // Server serves the authenticators of one configuration. It is safe for
@@ -47,11 +53,22 @@ type Server struct {
 func (s *Server) Mechanisms(of Session) []string {
 	var names []string
 	for _, a := range s.Authenticators {
-		if of.Allowed == nil || of.Allowed(a) {
+		if a.allowed(of) {
 			names = append(names, a.mechanisms(of)...)
 		}
 	}
 	return names
+}
+
+// allowed is server_advertise_condition: all but a no offers, also Debian's "*".
+// One that fails to expand does not.
+func (a *Authenticator) allowed(of Session) bool {
+	if a.Advertise == nil {
+		return true
+	}
+	result, err := a.Advertise(of.Env, nil)
+	yes, known := truth(result)
+	return err == nil && (yes || !known)
 }
 
 func (a *Authenticator) mechanisms(of Session) []string {
@@ -68,7 +85,7 @@ func (a *Authenticator) mechanisms(of Session) []string {
 
 func (s *Server) find(mechanism string, of Session) *Authenticator {
 	for _, a := range s.Authenticators {
-		if of.Allowed != nil && !of.Allowed(a) {
+		if !a.allowed(of) {
 			continue
 		}
 		for _, name := range a.mechanisms(of) {
@@ -193,7 +210,7 @@ func (d *Dialogue) judge(user string, vars []string, verify func() (bool, error)
 	}
 	id := user
 	if d.auth.SetID != nil {
-		if id, err = d.auth.SetID(vars); err != nil {
+		if id, err = d.auth.SetID(d.session.Env, vars); err != nil {
 			return Step{Outcome: Temporary, Reason: "server_set_id cannot be expanded"}
 		}
 	}
@@ -206,6 +223,7 @@ func (d *Dialogue) judge(user string, vars []string, verify func() (bool, error)
 // failed counts a failure of this host and user.
 func (d *Dialogue) failed(user, reason string) Step {
 	step := rejected(reason)
+	step.User = user
 	if d.server.Guesses != nil {
 		step.Delay = d.server.Guesses.Failed(d.server.now(), d.session.Host, user)
 	}

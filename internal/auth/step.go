@@ -30,6 +30,7 @@ type Step struct {
 	Outcome       Outcome
 	Authenticator string        // its name in the configuration: A=, $sender_host_authenticated
 	ID            string        // with Done: $authenticated_id
+	User          string        // with Rejected: who was guessed at, where that was understood
 	Delay         time.Duration // to be waited before the reply is sent: guessing is slowed down
 	Reason        string        // for the log of the operator
 

@@ -12,6 +12,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/BurntSushi/toml"
@@ -21,20 +22,63 @@ import (
 )
 
 // Users is a file of users (doc.go has its form), read anew when it changes. It
-// is safe for concurrent use. While the file cannot be read or has a fault,
-// nobody is known and nobody refused: every question has an error.
-type Users struct{ file *lookup.Watched[*users] }
+// is safe for concurrent use. While the file cannot be read or has a fault, its
+// last good reading stands; before there was one, nobody is known and nobody
+// refused: every question has an error.
+type Users struct {
+	file   *lookup.Watched[*users]
+	good   atomic.Pointer[users] // the last good reading
+	report func(fault error)
+	told   atomic.Pointer[string] // what report was told last; nil: nothing, or that all is well
+}
 
 // OpenUsers reads the file. The error names file and place; the Users can be
-// used all the same, and tries again.
-func OpenUsers(path string) (*Users, error) {
-	w, err := lookup.Watch(path, func(lines []string) (*users, error) {
+// used all the same, and tries again. report is told of each fault of a later
+// reading once, and nil when the file is good again; it may be nil.
+func OpenUsers(path string, report func(fault error)) (*Users, error) {
+	u := &Users{report: report}
+	var err error
+	u.file, err = lookup.Watch(path, func(lines []string) (*users, error) {
 		if err := checkMode(path); err != nil {
 			return nil, err
 		}
-		return parseUsers(strings.Join(lines, "\n"))
+		all, err := parseUsers(strings.Join(lines, "\n"))
+		if err == nil {
+			u.good.Store(all)
+		}
+		return all, err
 	})
-	return &Users{w}, err
+	if err != nil {
+		text := err.Error() // the caller has it
+		u.told.Store(&text)
+	}
+	return u, err
+}
+
+// now is what the file says, or said when it was good last.
+func (u *Users) now() (*users, error) {
+	all, err := u.file.Get()
+	u.tell(err)
+	if good := u.good.Load(); err != nil && good != nil {
+		return good, nil
+	}
+	return all, err
+}
+
+func (u *Users) tell(fault error) {
+	told := u.told.Load()
+	switch {
+	case u.report == nil || fault == nil && told == nil:
+	case fault == nil:
+		if u.told.CompareAndSwap(told, nil) {
+			u.report(nil)
+		}
+	default:
+		text := fault.Error()
+		if (told == nil || *told != text) && u.told.CompareAndSwap(told, &text) {
+			u.report(fault)
+		}
+	}
 }
 
 // checkMode: the secrets are the owner's; the group may read them.
@@ -155,7 +199,7 @@ func (e entry) parse() (u user, err error) {
 // shows neither in the answer nor in the time it takes. The error says that it
 // cannot be said now.
 func (u *Users) Verify(ctx context.Context, c *Costs, now time.Time, name, secret string) (bool, error) {
-	all, err := u.file.Get()
+	all, err := u.now()
 	if err != nil {
 		return false, err
 	}
@@ -210,7 +254,7 @@ func (u *users) remember(proof [sha256.Size]byte, now time.Time) {
 
 // Plain returns the secret of a user who has it in the file, "" otherwise.
 func (u *Users) Plain(name string) (string, error) {
-	all, err := u.file.Get()
+	all, err := u.now()
 	if err != nil {
 		return "", err
 	}
@@ -219,7 +263,7 @@ func (u *Users) Plain(name string) (string, error) {
 
 // Has says whether there is such a user.
 func (u *Users) Has(name string) (bool, error) {
-	all, err := u.file.Get()
+	all, err := u.now()
 	if err != nil {
 		return false, err
 	}
@@ -230,7 +274,7 @@ func (u *Users) Has(name string) (bool, error) {
 // scram returns the keys of a user. Of somebody who has none, keys that nobody
 // can know, with a salt that stays: asking does not tell who there is.
 func (u *Users) scram(name string) (scram.StoredCredentials, bool, error) {
-	all, err := u.file.Get()
+	all, err := u.now()
 	if err != nil {
 		return scram.StoredCredentials{}, false, err
 	}

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -31,7 +32,7 @@ func TestAddListRemove(t *testing.T) {
 	if err != nil || len(list) != 2 || list[0] != (Listed{"bob", true, true, false}) || list[1] != (Listed{`o"dd.name\`, true, true, true}) {
 		t.Fatal(list, err)
 	}
-	u, err := OpenUsers(path)
+	u, err := OpenUsers(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,7 @@ func TestFaultyFiles(t *testing.T) {
 		"[user.'']\nplain = '" + canary + "'\n",
 		"[user.\"\u00aa\"]\nplain = 'x'\n[user.a]\nplain = 'y'\n", // SASLprep makes one of the two
 	} {
-		u, err := OpenUsers(usersFile(t, text))
+		u, err := OpenUsers(usersFile(t, text), nil)
 		if err == nil {
 			t.Errorf("taken: %s", text)
 			continue
@@ -111,7 +112,7 @@ func TestModes(t *testing.T) {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := OpenUsers(path); (err == nil) != good {
+		if _, err := OpenUsers(path, nil); (err == nil) != good {
 			t.Errorf("%o: %v", mode, err)
 		}
 	}
@@ -154,7 +155,7 @@ func countedUsers(t *testing.T) (*Users, *int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Users{w}, &times
+	return &Users{file: w}, &times
 }
 
 // AU-06: the same work is done for a wrong secret, an unknown user, and one
@@ -205,7 +206,7 @@ func TestRememberedUntilFileChangesOrTimePasses(t *testing.T) {
 func TestChangedFileDropsTheRemembered(t *testing.T) {
 	t.Parallel()
 	path := usersFile(t, cheap(t, "bob", canary))
-	u, err := OpenUsers(path)
+	u, err := OpenUsers(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,6 +222,45 @@ func TestChangedFileDropsTheRemembered(t *testing.T) {
 	}
 	if ok, err := u.Verify(bg, nil, time.Now(), "bob", "another"); !ok || err != nil {
 		t.Errorf("the new secret: %v %v", ok, err)
+	}
+}
+
+// A file that has become faulty, or is gone, changes nothing: who was a user
+// stays one, and the operator is told once.
+func TestFaultyFileKeepsTheOldOne(t *testing.T) {
+	t.Parallel()
+	good := cheap(t, "bob", canary)
+	path := usersFile(t, good)
+	var told []string
+	u, err := OpenUsers(path, func(fault error) { told = append(told, fmt.Sprint(fault)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(what, secret string, right bool) {
+		t.Helper()
+		u.file.Look()
+		for range 3 {
+			if ok, err := u.Verify(bg, nil, time.Now(), "bob", secret); ok != right || err != nil {
+				t.Errorf("%s: %v %v", what, ok, err)
+			}
+		}
+	}
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("good", canary, true)
+	write("[user.bob]\nhash = '" + canary + "'\n")
+	check("faulty", canary, true)
+	os.Remove(path)
+	check("gone", canary, true)
+	write(cheap(t, "bob", "another"))
+	check("good again, the old secret", canary, false)
+	check("good again", "another", true)
+	if len(told) != 3 || !strings.Contains(told[0], "bob") || !strings.Contains(told[1], "no file") || told[2] != "<nil>" || strings.Contains(told[0], canary) {
+		t.Errorf("told %q", told)
 	}
 }
 

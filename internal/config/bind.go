@@ -75,7 +75,7 @@ func (b *binder) config(tree map[string]any) {
 		b.cfg.CheckSpoolSpace = 10<<20 + b.cfg.MessageSizeLimit
 	}
 	if _, ok := tree["listen"]; !ok {
-		b.cfg.Listen = []Listen{{Address: "127.0.0.1:25", TLS: "starttls"}}
+		b.cfg.Listen = []Listen{{Address: "127.0.0.1:25", TLS: "starttls", Protocol: "smtp"}}
 	}
 	if b.cfg.Transports == nil {
 		b.cfg.Transports = map[string]*Transport{}
@@ -315,6 +315,8 @@ var vars = map[string]expand.Vars{
 	"connection": expand.ConnectionVars,
 	"host":       expand.HostVars,
 	"message":    expand.MessageVars,
+	"session":    expand.SessionVars,
+	"auth":       expand.AuthVars,
 }
 
 // expanded parses a string that is expanded when it is used; the error has the

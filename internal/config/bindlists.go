@@ -28,6 +28,8 @@ func (b *binder) setMany(o option, raw any, path []string) {
 		}
 	case *[]Listen:
 		*p = tables[Listen](b, raw, path)
+	case *[]Authenticator:
+		*p = tables[Authenticator](b, raw, path)
 	case *[]Router:
 		*p = tables[Router](b, raw, path)
 	case *[]Retry:
@@ -129,6 +131,9 @@ func (b *binder) words(o option, raw any, path []string) []string {
 		all = strings.Fields(s)
 	} else if all, ok = b.items(raw, path); !ok {
 		return nil
+	}
+	if o.tag.Get("kind") == "prompts" {
+		return all // any text
 	}
 	allowed := strings.Fields(o.tag.Get("oneof"))
 	for i, word := range all {

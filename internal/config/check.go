@@ -30,6 +30,7 @@ func (b *binder) check() {
 	b.checkUser()
 	b.checkOpenRelay()
 	b.checkTLS()
+	b.checkAuth()
 }
 
 // listener is a [[listen]] with its address read.

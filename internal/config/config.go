@@ -23,7 +23,7 @@ import (
 //	default:"text"    what stands for an option left out, as it would be written
 //	unset:"words"     for the manual, where there is no default or it is computed
 //	kind:"..."        how the text is read where the type does not say it: file, logfile, count, hosts, words, expanded
-//	vars:"..."        for expanded strings, where they are used: connection, message
+//	vars:"..."        for expanded strings, where they are used: connection, session, auth, message
 //	min:"1" max:"9"   for numbers
 //	oneof:"a b"       for words
 //	vars:"host"       for kind expanded: the variables there are
@@ -76,6 +76,13 @@ type Config struct {
 	// Hosts that may send mail to any domain while they are in TLS. Without tls_verify_hosts and tls_verify_certificates everybody among them may who can say STARTTLS.
 	TLSHostAcceptRelay *lists.HostList `opt:"tls_host_accept_relay" unset:"nobody" example:"[\"192.0.2.0/24\"]"`
 
+	// Hosts that may send mail to any domain once they have authenticated.
+	HostAuthAcceptRelay *lists.HostList `opt:"host_auth_accept_relay" unset:"nobody" example:"*"`
+	// Hosts that must authenticate: MAIL before AUTH is answered 550.
+	AuthHosts *lists.HostList `opt:"auth_hosts" unset:"none" example:"[\"192.0.2.0/24\"]"`
+	// Hosts that AUTH is offered to in TLS only. Whoever listens in on AUTH PLAIN or LOGIN in clear has the secret.
+	AuthOverTLSHosts *lists.HostList `opt:"auth_over_tls_hosts" unset:"none" example:"*"`
+
 	// Trace field put on top of each message. One that is no field, or that fails to expand, is replaced by the default.
 	ReceivedHeaderText *expand.String `opt:"received_header_text" vars:"message" unset:"client, host, protocol with cipher, id, a single recipient, date" example:"Received: from $sender_helo_name by $primary_hostname id $message_id; $tod_full"`
 	// Text behind the 220 that greets a client.
@@ -119,6 +126,8 @@ type Config struct {
 
 	// [[listen]]: an address to accept mail on. Without one it is 127.0.0.1:25.
 	Listen []Listen `opt:"listen"`
+	// [[authenticator]]: a way to authenticate, by AUTH. EHLO offers them in the order of the file.
+	Authenticators []Authenticator `opt:"authenticator"`
 	// [[router]]: where mail goes. Routers are asked in the order of the file; the first whose domains match decides.
 	Routers []Router `opt:"router"`
 	// [transport.NAME]: how mail is sent. One named smtp always exists; routers name the one they want.
@@ -144,6 +153,32 @@ type Listen struct {
 	Address string `opt:"address" kind:"required" first:"127.0.0.1:2525"`
 	// "starttls": in clear, until a client that STARTTLS is offered to says it. "implicit": in TLS from the first byte (port 465). "none": in clear.
 	TLS string `opt:"tls" default:"starttls" oneof:"starttls implicit none"`
+	// "smtp": mail from everybody who may send it. "submission", for ports 587 and 465: MAIL before AUTH is answered 530; a sender whose domain is not fully qualified (user@localhost) is answered 550; a Date: or Message-ID: that is missing is added on top of the message. Who has authenticated may use any address as sender: the log has both (A= and <=).
+	Protocol string `opt:"protocol" default:"smtp" oneof:"smtp submission"`
+	// With protocol = "submission": the domains that senders may have; others are answered 550. The null sender <> may always be used, since notifications of programs have it.
+	SenderDomains *lists.DomainList `opt:"sender_domains" unset:"all that are fully qualified" example:"[\"example.com\"]"`
+}
+
+// Authenticator is one [[authenticator]].
+type Authenticator struct {
+	// Name for logs (A=), messages and $sender_host_authenticated.
+	Name string `opt:"name" kind:"required" example:"plain"`
+	// "plaintext": PLAIN and LOGIN. "cram_md5": CRAM-MD5. "scram": SCRAM-SHA-256, and SCRAM-SHA-256-PLUS in TLS. "external": the verified certificate of the client (tls_verify_hosts) says who it is.
+	Driver string `opt:"driver" kind:"required" oneof:"plaintext cram_md5 scram external" example:"plaintext"`
+	// Name of the mechanism. A plaintext authenticator must have one: "PLAIN" or "LOGIN".
+	PublicName string `opt:"public_name" unset:"CRAM-MD5, SCRAM-SHA-256 or EXTERNAL by the driver" example:"PLAIN"`
+	// File of users and their secrets, which "mtad user" writes; any driver can use it, and it makes the options of expansion below needless. Others than its owner and group must not have access to it. When it changes it is read anew, and secrets that were verified are verified anew; while the changed file has a fault, what was read before stays in force and paniclog says so.
+	ServerUsers string `opt:"server_users" kind:"file" unset:"none" example:"users.toml"`
+	// plaintext: what the client is asked for, one item a prompt. One prompt takes all strings at once, as PLAIN sends them.
+	ServerPrompts []string `opt:"server_prompts" kind:"prompts" unset:"\"Username:\" and \"Password:\" for LOGIN, an empty one for all others"`
+	// plaintext, external: lets the client in where it expands to yes, true or 1, and not where it expands to no, false, 0, nothing, or is forced to fail; anything else is answered 454. $auth1, $auth2 and $auth3 (or $1 to $3) are the strings that the client sent: with PLAIN $auth2 is the name and $auth3 the secret, with LOGIN $auth1 and $auth2, with EXTERNAL $auth1 is the name in the certificate. As in ${if crypteq{$auth3}{${lookup{$auth2}lsearch{passwd}}}}.
+	ServerCondition *expand.String `opt:"server_condition" vars:"auth" unset:"nobody, unless server_users knows them"`
+	// cram_md5: the secret of user $auth1; forced to fail where there is no such user, as in ${lookup{$auth1}lsearch{secrets}{$value}fail}.
+	ServerSecret *expand.String `opt:"server_secret" vars:"auth" unset:"what server_users has as plain"`
+	// $authenticated_id of who was let in.
+	ServerSetID *expand.String `opt:"server_set_id" vars:"auth" unset:"the name that was given"`
+	// Offers the mechanism unless it expands to no, false, 0, nothing, or is forced to fail. "${if def:tls_cipher}" offers it in TLS only.
+	ServerAdvertiseCondition *expand.String `opt:"server_advertise_condition" vars:"session" unset:"it is offered to all"`
 }
 
 // Router is one [[router]].

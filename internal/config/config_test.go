@@ -216,7 +216,7 @@ token_file = "admin.token"
 		HostLists:    map[string][]string{"inside": {"10.0.0.0/8"}},
 		DomainLists:  map[string][]string{"ours": {"*.example.org"}},
 		AddressLists: map[string][]string{"them": {"a@example.org"}},
-		Listen:       []Listen{{"[::1]:2525", "implicit"}},
+		Listen:       []Listen{{Address: "[::1]:2525", TLS: "implicit", Protocol: "smtp"}},
 		Routers: []Router{{Name: "r", Driver: "domainlist", Hosts: []string{"192.0.2.1", "mx.example.com"},
 			RouteList:      map[string][]string{"example.com": {"mx1", "mx2:26"}, "*.example.com": {"[2001:db8::1]:25"}},
 			RandomizeHosts: true, Transport: "mda", FallbackHosts: []string{"192.0.2.2"}}},
@@ -272,7 +272,7 @@ func TestDefault(t *testing.T) {
 	if c.SMTPAcceptMax != 10000 || c.MessageSizeLimit != 50<<20 || c.CheckSpoolSpace != 60<<20 || c.SMTPReceiveTimeout != 5*time.Minute || c.DrainTimeout != 30*time.Second {
 		t.Errorf("limits: %+v", c)
 	}
-	if !reflect.DeepEqual(c.Listen, []Listen{{"127.0.0.1:25", "starttls"}}) || len(c.Routers) != 0 || c.Admin != (Admin{}) {
+	if !reflect.DeepEqual(c.Listen, []Listen{{Address: "127.0.0.1:25", TLS: "starttls", Protocol: "smtp"}}) || len(c.Routers) != 0 || c.Admin != (Admin{}) {
 		t.Errorf("tables: %+v", c)
 	}
 	smtp := c.Transports["smtp"]

@@ -5,8 +5,7 @@ import "strings"
 // arriving are options and values that belong to mtad and that this build does
 // not have yet. A line goes when its option comes.
 var arriving = map[string]string{
-	"": `auth_over_tls_hosts host_auth_accept_relay auth_hosts proxy_protocol_hosts ignore_bounce_errors_after
-		delay_warning authenticator`,
+	"":          `proxy_protocol_hosts ignore_bounce_errors_after delay_warning`,
 	"transport": `hosts_try_auth hosts_require_auth`,
 	"=driver":   "lookuphost",
 }

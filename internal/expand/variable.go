@@ -32,6 +32,9 @@ const (
 	SenderAddressLocalPart
 	SenderHostAuthenticated
 	AuthenticatedID
+	Auth1
+	Auth2
+	Auth3
 	TLSCipher
 	TLSPeerDN
 	TLSSNI
@@ -69,6 +72,9 @@ var variables = [varCount]struct {
 	SenderAddressLocalPart:  {"sender_address_local_part", true},
 	SenderHostAuthenticated: {"sender_host_authenticated", false}, // the name of one of our authenticators
 	AuthenticatedID:         {"authenticated_id", true},
+	Auth1:                   {"auth1", true},
+	Auth2:                   {"auth2", true},
+	Auth3:                   {"auth3", true},
 	TLSCipher:               {"tls_cipher", false},
 	TLSPeerDN:               {"tls_peerdn", true},
 	TLSSNI:                  {"tls_sni", true},
@@ -131,6 +137,8 @@ var (
 	ConnectionVars = DaemonVars | VarsOf(SenderHostAddress, SenderHostPort, SenderHostName, SenderIdent, InterfaceAddress, InterfacePort)
 	// SessionVars exist once the client has said more of itself.
 	SessionVars = ConnectionVars | VarsOf(SenderHeloName, SenderRcvhost, ReceivedProtocol, SenderHostAuthenticated, AuthenticatedID, TLSCipher, TLSPeerDN, TLSSNI)
+	// AuthVars exist while a client authenticates: what it sent.
+	AuthVars = SessionVars | VarsOf(Auth1, Auth2, Auth3)
 	// MessageVars exist for a message that was received.
 	MessageVars = SessionVars | VarsOf(ReceivedFor, SenderAddress, SenderAddressDomain, SenderAddressLocalPart, MessageID, MessageSize, RecipientsCount)
 )

@@ -123,6 +123,9 @@ func (l *testLog) Received(r mainlog.Reception) {
 	if r.TLS != (mainlog.TLS{}) {
 		inTLS = fmt.Sprintf(" X=%s DN=%q verified=%v", r.TLS.Cipher, r.TLS.PeerDN, r.TLS.Verified)
 	}
+	if r.Authenticator != "" {
+		inTLS += " A=" + r.Authenticator + ":" + r.AuthID
+	}
 	l.add("received F=<%s> helo=%s P=%s S=%d id=%s rcpts=%d%s", r.Sender, r.Client.Helo, r.Protocol, r.Size, r.MessageID, r.Recipients, inTLS)
 }
 func (l *testLog) Rejected(r mainlog.Rejection) {
@@ -143,6 +146,12 @@ func (l *testLog) SyncError(_ mainlog.Client, where, input string) {
 func (l *testLog) TLSFailed(_ mainlog.Client, reason string, _ time.Duration) {
 	l.add("TLS failed: %s", reason)
 }
+
+func (l *testLog) AuthFailed(f mainlog.AuthFailure) {
+	l.add("AUTH failed: %s user=%q: %s", f.Authenticator, f.User, f.Text)
+}
+func (l *testLog) Notice(text string)          { l.add("notice: %s", text) }
+func (l *testLog) Panic(text string, _ []byte) { l.add("panic: %s", text) }
 
 func (l *testLog) take() []string {
 	l.mu.Lock()

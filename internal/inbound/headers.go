@@ -19,6 +19,8 @@ type headers struct {
 	done      bool
 	begins    bool   // the message begins with a field, or with the empty line
 	received  int    // Received: fields
+	date      bool   // there is a Date: field
+	id        bool   // there is a Message-ID: field
 	messageID string // printable, without brackets; "" where there is none
 
 	bytes, lines int
@@ -83,9 +85,14 @@ func (h *headers) field(line []byte) {
 	switch name = bytes.TrimRight(name, " \t"); {
 	case bytes.EqualFold(name, []byte("Received")):
 		h.received++
-	case bytes.EqualFold(name, []byte("Message-ID")) && h.messageID == "":
-		h.inID = true
-		h.takeID(value)
+	case bytes.EqualFold(name, []byte("Date")):
+		h.date = true
+	case bytes.EqualFold(name, []byte("Message-ID")):
+		h.id = true
+		if h.messageID == "" {
+			h.inID = true
+			h.takeID(value)
+		}
 	}
 }
 

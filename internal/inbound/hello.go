@@ -16,6 +16,7 @@ type hello struct {
 	pipelining bool
 	chunking   bool
 	enhanced   bool
+	auth       bool
 	dsn        bool // RET, ENVID, NOTIFY, ORCPT are understood
 }
 
@@ -47,6 +48,12 @@ var extensions = []extension{
 		enable:  func(h *hello) { h.enhanced = true },
 	},
 	{keyword: "STARTTLS", offered: (*session).offersTLS},
+	{
+		keyword: "AUTH",
+		offered: (*session).offersAuth,
+		params:  (*session).mechanismList,
+		enable:  func(h *hello) { h.auth = true },
+	},
 	{keyword: "HELP"},
 }
 
@@ -106,11 +113,16 @@ func (s *session) greeting() string {
 
 // protocol is what Received: and the log call it (RFC 3848).
 func (s *session) protocol() string {
+	inTLS, known := s.sock.State().On, s.identity.known()
 	switch {
 	case !s.hello.extended:
 		return "smtp"
-	case s.sock.State().On:
+	case inTLS && known:
+		return "esmtpsa"
+	case inTLS:
 		return "esmtps"
+	case known:
+		return "esmtpa"
 	}
 	return "esmtp"
 }

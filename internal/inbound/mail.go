@@ -2,8 +2,11 @@ package inbound
 
 import (
 	"bytes"
+	"strings"
 
+	"mtad/internal/lists"
 	"mtad/internal/mainlog"
+	"mtad/internal/policy"
 	"mtad/internal/smtp"
 	"mtad/spool"
 )
@@ -76,10 +79,10 @@ func (s *session) parseMail(arg []byte) (m mailArgs, err error) {
 func (s *session) refuseMail(m *mailArgs) (smtp.Reply, bool) {
 	limit := s.cfg.SMTPAcceptMaxPerConnection
 	store := s.srv.deps.Spool
+	if verdict := policy.Mail(s.mailFacts(m)); !verdict.Accept {
+		return s.rejectMail(m, s.mailRefusal(verdict.Reason, m)), true
+	}
 	switch {
-	case s.mustStartTLS():
-		rejectedClear.Inc()
-		return s.rejectMail(m, tlsRequired), true
 	case limit > 0 && s.tally.messages >= limit:
 		rejectedMessages.Inc()
 		return s.named(tooManyMessages), true
@@ -94,6 +97,47 @@ func (s *session) refuseMail(m *mailArgs) (smtp.Reply, bool) {
 		return s.rejectMail(m, spaceShortage), true
 	}
 	return smtp.Reply{}, false
+}
+
+// mailFacts asks only what can decide: who is in TLS need not be asked to be.
+func (s *session) mailFacts(m *mailArgs) policy.MailFacts {
+	f := policy.MailFacts{
+		TLS: s.sock.State().On, MustTLS: s.mustStartTLS(),
+		Authorized: s.identity.known(), Submission: s.submission(),
+		Null: m.from.IsNull(), Qualified: isQualified(m.from.Domain()), Domain: lists.Yes,
+	}
+	if !f.Authorized {
+		f.MustAuth = policy.Demands(s.ask(s.cfg.AuthHosts))
+	}
+	if f.Submission && s.door.SenderDomains != nil {
+		f.Domain = s.door.SenderDomains.Match(m.from.Domain()).Answer
+	}
+	return f
+}
+
+// submission reports a door that programs hand new mail in by (RFC 6409).
+func (s *session) submission() bool { return s.door.Protocol == "submission" }
+
+// isQualified: a domain as the world knows it has a dot, or is an address.
+func isQualified(domain string) bool {
+	return strings.Contains(strings.TrimSuffix(domain, "."), ".") || strings.HasPrefix(domain, "[")
+}
+
+// mailRefusal counts a refusal, and returns its reply.
+func (s *session) mailRefusal(why policy.Reason, m *mailArgs) smtp.Reply {
+	switch why {
+	case policy.ClearDenied:
+		rejectedClear.Inc()
+		return tlsRequired
+	case policy.SubmissionDenied:
+		rejectedSubmission.Inc()
+		return submissionAuth
+	case policy.AnonymousDenied:
+		rejectedAnonymous.Inc()
+		return authRequired
+	}
+	rejectedSender.Inc()
+	return senderRefused.With("sender <" + m.from.Address + "> not allowed: " + string(why))
 }
 
 func (s *session) rejectMail(m *mailArgs, r smtp.Reply) smtp.Reply {

@@ -124,16 +124,33 @@ func (m *message) fill(env *spool.Envelope, text *smtp.Text) {
 	env.ClientAddr = s.client
 	env.Helo = s.hello.name
 	env.Protocol = s.protocol()
+	env.AuthID = s.identity.id
 	env.MessageID = m.head.messageID
 	env.EightBit = env.EightBit || text.EightBit
 	env.Size = m.draft.Len() - text.Stuffed // for $message_size
 	header := s.receivedHeader(env)
+	if s.submission() {
+		header = m.appendMissing(header, env)
+	}
 	if !m.head.begins && m.draft.Len() > 0 {
 		header = append(header, "\r\n"...)
 	}
 	m.draft.Header = header
 	env.WireSize = int64(len(header)) + m.draft.Len()
 	env.Size = env.WireSize - text.Stuffed
+}
+
+// appendMissing adds what a message must have, and a program that submits one
+// may have left out (RFC 6409 8.2, 8.3; RFC 5322 3.6).
+func (m *message) appendMissing(header []byte, env *spool.Envelope) []byte {
+	if !m.head.date {
+		header = append(env.Received.AppendFormat(append(header, "Date: "...), time.RFC1123Z), "\r\n"...)
+	}
+	if !m.head.id {
+		env.MessageID = "E" + env.ID.String() + "@" + m.s.cfg.PrimaryHostname // as Exim's
+		header = append(append(append(header, "Message-ID: <"...), env.MessageID...), ">\r\n"...)
+	}
+	return header
 }
 
 func (s *session) logReceived(env *spool.Envelope) {
@@ -143,7 +160,7 @@ func (s *session) logReceived(env *spool.Envelope) {
 	}
 	s.srv.deps.Log.Received(mainlog.Reception{
 		ID: env.ID, Sender: env.Sender, Client: s.who(), Protocol: env.Protocol,
-		TLS:  tlsFacts,
+		TLS: tlsFacts, Authenticator: s.identity.authenticator, AuthID: s.identity.id,
 		Size: env.Size, MessageID: env.MessageID, Recipients: len(env.Recipients),
 	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"mtad/internal/auth"
 	"mtad/tlsstate"
 )
 
@@ -29,6 +30,10 @@ var (
 	rejectedErrors      = rejection("command", "smtp_max_errors")
 	rejectedJunk        = rejection("command", "junk")
 	rejectedTimeout     = rejection("command", "timeout")
+	rejectedGuesses     = rejection("AUTH", "failures")
+	rejectedAnonymous   = rejection("MAIL", "auth_hosts")
+	rejectedSubmission  = rejection("MAIL", "submission_auth")
+	rejectedSender      = rejection("MAIL", "sender_domains")
 	rejectedMessages    = rejection("MAIL", "smtp_accept_max_per_connection")
 	rejectedClear       = rejection("MAIL", "tls_hosts")
 	rejectedSize        = rejection("MAIL", "size")
@@ -77,6 +82,12 @@ func (h handshakes) failed(reason string) { h.count("", "", false, reason) }
 func (handshakes) count(version, cipher string, resumed bool, result string) {
 	metrics.GetOrCreateCounter(fmt.Sprintf(
 		`mtad_tls_handshakes_total{side="server",version=%q,cipher=%q,resumed="%t",result=%q}`, version, cipher, resumed, result)).Inc()
+}
+
+// countAuth counts a dialogue that has ended. The mechanism is one that was
+// offered, or "other".
+func countAuth(mechanism string, result auth.Outcome) {
+	metrics.GetOrCreateCounter(fmt.Sprintf(`mtad_auth_total{side="server",mechanism=%q,result=%q}`, mechanism, result)).Inc()
 }
 
 // Commands by verb and code of the answer, made when first met: a command costs

@@ -24,17 +24,26 @@ func (s *session) outOfPlace(v *verb, line, arg []byte) (smtp.Reply, bool) {
 		s.srv.deps.Log.Dropped(s.who(), wrongProtocol.Text, string(line[:min(len(line), 64)]))
 		return wrongProtocol, true
 	case s.suspect && v == &otherVerb:
-		return s.outOfStep("message sent behind a refused DATA", line), true
+		return s.outOfStep("message sent behind a refused DATA", s.showable(v, line)), true
 	case s.insecure && v.traits&always == 0:
 		r := securityFailure
 		r.Hangup = v.traits&payload != 0
 		return r, true
 	case s.mustBeLast(v) && s.in.Buffered() > 0:
-		return s.outOfStep("next input sent too soon: pipelining was not advertised or does not reach beyond "+v.name, line), true
+		return s.outOfStep("next input sent too soon: pipelining was not advertised or does not reach beyond "+v.name, s.showable(v, line)), true
 	case v.traits&bare != 0 && len(arg) > 0:
 		return noArguments, true
 	}
 	return s.missing(v.needs)
+}
+
+// showable is what the operator may see of a line: one that is no command may be
+// an answer to AUTH.
+func (s *session) showable(v *verb, line []byte) []byte {
+	if v == &otherVerb && s.tally.auths > 0 {
+		return nil
+	}
+	return line
 }
 
 // mustBeLast: nothing may stand behind the command before it was answered. The
@@ -74,6 +83,8 @@ type tally struct {
 	junk     int // commands that bring mail no further, since the last message
 	refusals int // recipients refused by policy
 	chunks   int // small BDAT chunks, since the last message
+	auths    int // AUTH commands
+	guesses  int // those that failed
 	messages int // accepted
 }
 

@@ -82,6 +82,7 @@ func (s *session) refuseRcpt(r *rcptArgs) (smtp.Reply, bool) {
 type relayAnswer struct {
 	asked bool
 	host  lists.Answer // host_accept_relay
+	auth  lists.Answer // host_auth_accept_relay; of nobody it is not asked
 	tls   lists.Answer // tls_host_accept_relay; in clear it is not asked
 }
 
@@ -91,10 +92,13 @@ func (s *session) relayFacts(r *rcptArgs) policy.RelayFacts {
 		if s.sock.State().On {
 			s.relay.tls = s.ask(s.cfg.TLSHostAcceptRelay)
 		}
+		if s.identity.known() {
+			s.relay.auth = s.ask(s.cfg.HostAuthAcceptRelay)
+		}
 	}
 	f := policy.RelayFacts{
 		Local: r.to.Local(), Postmaster: r.postmaster,
-		Host: s.relay.host, TLS: s.sock.State().On, TLSHost: s.relay.tls,
+		Host: s.relay.host, Authorized: s.identity.known(), AuthHost: s.relay.auth, TLS: s.sock.State().On, TLSHost: s.relay.tls,
 	}
 	if f.Host != lists.Yes {
 		f.Domain = s.cfg.RelayDomains.Match(r.to.Domain()).Answer

@@ -34,6 +34,14 @@ var (
 	tlsUnavailable     = smtp.Reply{Code: 454, Enhanced: "4.7.0", Text: "TLS currently unavailable"}
 	tlsRequired        = smtp.Reply{Code: 503, Enhanced: "5.7.0", Text: "Use of TLS required"}
 	authRefused        = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "AUTH command used when not advertised"}
+	authTwice          = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "already authenticated"}
+	authInMail         = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "AUTH is not allowed in a mail transaction"}
+	authLineTooLong    = smtp.Reply{Code: 500, Enhanced: "5.5.6", Text: "authentication line too long"}
+	wantsMechanism     = smtp.Reply{Code: 501, Enhanced: "5.5.4", Text: "AUTH takes a mechanism and at most one initial response"}
+	authRequired       = smtp.Reply{Code: 550, Enhanced: "5.7.0", Text: "authentication required"}
+	submissionAuth     = smtp.Reply{Code: 530, Enhanced: "5.7.0", Text: "Authentication required"}
+	senderRefused      = smtp.Reply{Code: 550, Enhanced: "5.7.1"}
+	tooManyGuesses     = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: "too many failed authentications", Hangup: true}
 	securityFailure    = smtp.Reply{Code: 554, Enhanced: "5.7.0", Text: "Security failure"}
 	syncError          = smtp.Reply{Code: 554, Enhanced: "5.5.0", Text: "SMTP synchronization error", Hangup: true}
 	wrongProtocol      = smtp.Reply{Code: 554, Enhanced: "5.5.0", Text: "this is an SMTP server", Hangup: true}

@@ -8,6 +8,7 @@ import (
 
 	"mtad/internal/certs"
 	"mtad/internal/config"
+	"mtad/internal/lists"
 	"mtad/internal/mainlog"
 	"mtad/internal/smtp"
 	"mtad/spool"
@@ -46,18 +47,25 @@ type Log interface {
 	Dropped(c mainlog.Client, reason, last string)
 	SyncError(c mainlog.Client, where, input string)
 	TLSFailed(c mainlog.Client, reason string, took time.Duration)
+	AuthFailed(mainlog.AuthFailure)
+	Notice(text string)
+	Panic(text string, stack []byte)
 }
 
 // Listener is what a session has to know of the door it came in by.
 type Listener struct {
 	Name     string // its address, as configured
 	TLS      string // "none", "starttls", "implicit"
-	Protocol string // "smtp"; "" is the same
+	Protocol string // "smtp" or "submission"; "" is smtp
+
+	SenderDomains *lists.DomainList // of submission; nil: all
 }
 
 // Server is what all sessions share. It is safe for concurrent use.
 type Server struct {
-	deps Deps
+	deps           Deps
+	authenticators *authenticators
+	hold           func(time.Duration) // keeps a refusal of AUTH back
 
 	mu   sync.Mutex
 	open map[*tlsstate.Socket]struct{} // sessions under way, for Drain
@@ -75,7 +83,10 @@ func NewServer(d Deps) *Server {
 		cfg := d.Config()
 		d.Certs = certs.NewStore(certs.Options{Dir: cfg.Dir, SpoolDir: cfg.SpoolDirectory, Hostname: cfg.PrimaryHostname})
 	}
-	return &Server{deps: d, open: make(map[*tlsstate.Socket]struct{})}
+	return &Server{
+		deps: d, authenticators: newAuthenticators(d.Log), hold: time.Sleep,
+		open: make(map[*tlsstate.Socket]struct{}),
+	}
 }
 
 // Serve holds one session, from the banner to its end, in the calling

@@ -1,6 +1,7 @@
 package inbound
 
 import (
+	"crypto/x509"
 	"errors"
 	"io"
 	"net/netip"
@@ -8,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"mtad/internal/auth"
 	"mtad/internal/config"
 	"mtad/internal/mainlog"
 	"mtad/internal/smtp"
@@ -20,6 +22,7 @@ type session struct {
 	// Set at birth.
 	srv    *Server
 	cfg    *config.Config
+	auth   *auth.Server // nil: there is no AUTH
 	sock   *tlsstate.Socket
 	door   Listener
 	client netip.AddrPort
@@ -45,16 +48,19 @@ type session struct {
 	names names
 
 	// Forgotten when TLS starts or ends.
-	hello hello
-	relay relayAnswer
+	hello    hello
+	identity identity
+	relay    relayAnswer
+	shown    *x509.Certificate // ours, in TLS
 
 	// Forgotten with each transaction.
 	txn transaction
 }
 
 func newSession(srv *Server, sock *tlsstate.Socket, door Listener) *session {
+	cfg := srv.deps.Config()
 	return &session{
-		srv: srv, cfg: srv.deps.Config(), sock: sock, door: door,
+		srv: srv, cfg: cfg, auth: srv.authenticators.of(cfg), sock: sock, door: door,
 		client: sock.RemoteAddr(), began: time.Now(),
 	}
 }

@@ -98,6 +98,9 @@ func (s *session) handshake(cfg *tls.Config) bool {
 	}
 	tlsHandshakes.succeeded(s.sock.State(), took)
 	s.beginAnew()
+	if len(cfg.Certificates) > 0 {
+		s.shown = cfg.Certificates[0].Leaf
+	}
 	return true
 }
 
@@ -105,7 +108,7 @@ func (s *session) handshake(cfg *tls.Config) bool {
 // from it.
 func (s *session) beginAnew() {
 	s.forgetTransaction()
-	s.hello, s.relay = hello{}, relayAnswer{}
+	s.hello, s.identity, s.relay, s.shown = hello{}, identity{}, relayAnswer{}, nil
 	s.suspect = false
 }
 

@@ -38,6 +38,10 @@ func (s *session) AppendVar(b []byte, v expand.Var) []byte {
 		return strconv.AppendUint(b, uint64(s.sock.LocalAddr().Port()), 10)
 	case expand.ReceivedProtocol:
 		return append(b, s.protocol()...)
+	case expand.SenderHostAuthenticated:
+		return append(b, s.identity.authenticator...)
+	case expand.AuthenticatedID:
+		return append(b, s.identity.id...)
 	case expand.TLSCipher:
 		return append(b, s.sock.State().CipherLog()...)
 	case expand.TLSPeerDN:

@@ -46,7 +46,7 @@ var verbs = []verb{
 	{name: "EHLO", handle: ehlo, traits: endsGroup | junk},
 	{name: "HELO", handle: helo, traits: endsGroup | junk},
 	{name: "STARTTLS", handle: starttls, traits: injectable | bare},
-	{name: "AUTH", handle: refuseWith(authRefused), traits: hidden},
+	{name: "AUTH", handle: authenticate, traits: endsGroup | junk},
 	{name: "MAIL", handle: mail, needs: needHello | needNoMail},
 	{name: "RCPT", handle: rcpt, needs: needMail | needNoChunks},
 	{name: "DATA", handle: data, needs: needNoChunks | needMail | needRcpt, traits: endsGroup | bare},

@@ -98,12 +98,20 @@ func (l *Log) Dropped(c Client, reason, last string) {
 	n.end(toReject)
 }
 
-// hideSecret cuts off what follows AUTH: it may hold a password.
-func hideSecret(command string) string {
-	if len(command) >= 4 && strings.EqualFold(command[:4], "AUTH") {
-		return command[:4]
+// hideSecret cuts off what follows AUTH, at the beginning of whatever line: it
+// may hold a password.
+func hideSecret(input string) string {
+	for at := 0; at+len("AUTH") <= len(input); {
+		if end := at + len("AUTH"); strings.EqualFold(input[at:end], "AUTH") {
+			return input[:end]
+		}
+		i := strings.IndexByte(input[at:], '\n')
+		if i < 0 {
+			break
+		}
+		at += i + 1
 	}
-	return command
+	return input
 }
 
 // SyncError says that a client spoke before it was its turn. input is what it

@@ -38,6 +38,47 @@ func Grants(a lists.Answer) bool { return a == lists.Yes }
 // cannot be known now is a yes.
 func Demands(a lists.Answer) bool { return a != lists.No }
 
+// The reasons of Mail.
+const (
+	MailAllowed      Reason = "nothing is missing"
+	ClearDenied      Reason = "host is in tls_hosts, and not in TLS"
+	SubmissionDenied Reason = "submission needs AUTH"
+	AnonymousDenied  Reason = "host is in auth_hosts, and not authenticated"
+	SenderPartial    Reason = "its domain is not fully qualified"
+	SenderForeign    Reason = "its domain is not in sender_domains"
+)
+
+// MailFacts is what Mail decides on.
+type MailFacts struct {
+	TLS        bool         // is the session in TLS?
+	MustTLS    bool         // does tls_hosts demand it?
+	Authorized bool         // has the client authenticated?
+	MustAuth   bool         // does auth_hosts demand it?
+	Submission bool         // did it come in by a door for submission?
+	Null       bool         // is the sender <>?
+	Qualified  bool         // has the sender's domain a dot, or is it an address?
+	Domain     lists.Answer // is it in the door's sender_domains, where there is such a list?
+}
+
+// Mail decides whether a client may begin a transaction at all.
+func Mail(f MailFacts) Verdict {
+	switch {
+	case f.MustTLS && !f.TLS:
+		return Verdict{false, ClearDenied}
+	case f.Submission && !f.Authorized: // RFC 6409 4.3
+		return Verdict{false, SubmissionDenied}
+	case f.MustAuth && !f.Authorized:
+		return Verdict{false, AnonymousDenied}
+	case !f.Submission || f.Null:
+		return Verdict{true, MailAllowed}
+	case !f.Qualified: // RFC 6409 4.2
+		return Verdict{false, SenderPartial}
+	case f.Domain != lists.Yes:
+		return Verdict{false, SenderForeign}
+	}
+	return Verdict{true, MailAllowed}
+}
+
 // RelayFacts is what Relay decides on. An answer that could not be had counts as
 // no: these lists grant.
 type RelayFacts struct {

@@ -54,40 +54,50 @@ func (l *LineReader) Peek(n int) []byte { return l.buf()[l.r:min(l.r+n, l.w)] }
 
 // Next returns the next line without its CRLF; it is valid until the next call.
 // Errors are those above and those of src.
-func (l *LineReader) Next(src io.Reader) ([]byte, error) {
+func (l *LineReader) Next(src io.Reader) ([]byte, error) { return l.NextLong(src, MaxLine) }
+
+// NextLong is Next where a line may have up to max bytes, CRLF included: more
+// than MaxLine. Room for them is taken when a line needs it.
+func (l *LineReader) NextLong(src io.Reader, max int) ([]byte, error) {
 	seen := 0
 	for {
 		b := l.buf()[l.r:l.w]
 		if i := bytes.IndexByte(b[seen:], '\n'); i >= 0 {
 			l.r += seen + i + 1
-			return checkLine(b[:seen+i+1])
+			return checkLine(b[:seen+i+1], max)
 		}
-		if seen = len(b); seen >= MaxLine {
+		if seen = len(b); seen >= max {
 			return nil, l.discard(src)
 		}
-		if err := l.fill(src); err != nil {
+		if err := l.fill(src, max); err != nil {
 			return nil, err
 		}
 	}
 }
 
 // checkLine: only CRLF ends a line (RFC 5321 2.3.8).
-func checkLine(line []byte) ([]byte, error) {
+func checkLine(line []byte, max int) ([]byte, error) {
 	end := len(line) - 2
 	switch {
 	case end < 0, bytes.IndexByte(line, '\r') != end, bytes.IndexByte(line, 0) >= 0:
 		return nil, ErrLineBare
-	case len(line) > MaxLine:
+	case len(line) > max:
 		return nil, ErrLineTooLong
 	}
 	return line[:end], nil
 }
 
-// fill reads behind what is here, which is less than MaxLine bytes.
-func (l *LineReader) fill(src io.Reader) error {
-	l.w = copy(l.small[:], l.buf()[l.r:l.w])
-	l.r, l.big = 0, nil
-	n, err := src.Read(l.small[l.w:])
+// fill reads behind what is here, which is less than max bytes.
+func (l *LineReader) fill(src io.Reader, max int) error {
+	if rest := l.buf()[l.r:l.w]; len(rest) < MaxLine {
+		l.w = copy(l.small[:], rest)
+		l.r, l.big = 0, nil
+	} else if len(l.big) < max || l.r > 0 {
+		big := make([]byte, max)
+		l.w = copy(big, rest)
+		l.r, l.big = 0, big
+	}
+	n, err := src.Read(l.buf()[l.w:])
 	l.w += n
 	if n > 0 {
 		return nil
@@ -115,7 +125,7 @@ func (l *LineReader) discard(src io.Reader) error {
 		}
 		dropped += len(b)
 		l.r = l.w
-		if err := l.fill(src); err != nil {
+		if err := l.fill(src, MaxLine); err != nil {
 			return err
 		}
 	}

@@ -73,8 +73,8 @@ func Example(tables []Table) []byte {
 		case t.Name == "transport":
 			fmt.Fprintf(&b, "\n[transport.smtp] # %s\n", lower(firstSentence(t.Text)))
 			writeUnset(&b, t)
-		case t.Name == "retry":
-			fmt.Fprintf(&b, "\n#[[retry]] # %s\n", lower(firstSentence(t.Text)))
+		case t.Name == "retry", t.Name == "authenticator":
+			fmt.Fprintf(&b, "\n#%s # %s\n", t.Header, lower(firstSentence(t.Text)))
 			writeUnset(&b, t)
 		case len(t.Options) > 0:
 			fmt.Fprintf(&b, "\n%s # %s\n", t.Header, lower(firstSentence(t.Text)))

@@ -1,0 +1,105 @@
+package config
+
+import (
+	"os"
+	"strconv"
+	"strings"
+)
+
+// publicNames are the mechanisms of drivers that have one.
+var publicNames = map[string]string{"cram_md5": "CRAM-MD5", "scram": "SCRAM-SHA-256", "external": "EXTERNAL"}
+
+// IsServer reports whether clients can authenticate by it.
+func (a *Authenticator) IsServer() bool {
+	return a.ServerUsers != "" || a.ServerCondition != nil || a.ServerSecret != nil
+}
+
+// ServesAuth reports whether clients can authenticate at all.
+func (c *Config) ServesAuth() bool {
+	for i := range c.Authenticators {
+		if c.Authenticators[i].IsServer() {
+			return true
+		}
+	}
+	return false
+}
+
+// checkAuth looks at authenticators, and at what other options say of AUTH.
+func (b *binder) checkAuth() {
+	names := map[string][]string{}
+	for i := range b.cfg.Authenticators {
+		a := &b.cfg.Authenticators[i]
+		path := []string{"authenticator", strconv.Itoa(i)}
+		if first, twice := names[a.Name]; twice && a.Name != "" {
+			b.wrong(under(path, "name"), "%q is the name of the authenticator of line %d already", a.Name, b.lines.line(first...))
+		}
+		names[a.Name] = path
+		b.checkAuthenticator(a, path)
+	}
+	b.checkAuthUse()
+}
+
+func (b *binder) checkAuthenticator(a *Authenticator, path []string) {
+	if a.PublicName == "" {
+		a.PublicName = publicNames[a.Driver]
+	}
+	wrongHere := func(option string, given bool, drivers string) {
+		if given && a.Driver != "" && !hasWord(drivers, a.Driver) {
+			b.wrong(under(path, option), "is not for driver %q", a.Driver)
+		}
+	}
+	wrongHere("server_prompts", len(a.ServerPrompts) > 0, "plaintext")
+	wrongHere("server_condition", a.ServerCondition != nil, "plaintext external")
+	wrongHere("server_secret", a.ServerSecret != nil, "cram_md5")
+	switch {
+	case a.Driver == "plaintext" && a.PublicName == "":
+		b.wrong(path, `public_name is missing: "PLAIN" or "LOGIN"`)
+	case strings.ContainsFunc(a.PublicName, func(r rune) bool { return r <= ' ' || r > '~' }):
+		b.wrong(under(path, "public_name"), "%q is no name of a mechanism", a.PublicName)
+	}
+	if a.ServerUsers != "" {
+		b.checkUsersFile(a.ServerUsers, under(path, "server_users"))
+	}
+}
+
+// checkUsersFile looks at the file from outside; what stands in it is looked at
+// by who opens it.
+func (b *binder) checkUsersFile(file string, path []string) {
+	info, err := os.Stat(file)
+	switch {
+	case os.IsNotExist(err):
+		b.wrong(path, "there is no file %s: mtad user add makes it", file)
+	case err != nil:
+		b.wrong(path, "cannot read it: %v", err)
+	case !info.Mode().IsRegular():
+		b.wrong(path, "%s is not a file", file)
+	case info.Mode().Perm()&0o027 != 0:
+		b.wrong(path, "%s lets others at the secrets (mode %04o): chmod 600 it (640 is the widest)", file, info.Mode().Perm())
+	}
+}
+
+// checkAuthUse warns of AUTH that gives nothing, or gives secrets away.
+func (b *binder) checkAuthUse() {
+	serves := b.cfg.ServesAuth()
+	for i, l := range b.cfg.Listen {
+		path := []string{"listen", strconv.Itoa(i)}
+		if l.Protocol == "submission" && !serves && !b.faulty("authenticator") {
+			b.wrong(under(path, "protocol"), "submission needs AUTH, but no [[authenticator]] has server_users, server_condition or server_secret: nobody could send mail")
+		}
+		if l.SenderDomains != nil && l.Protocol != "submission" {
+			b.wrong(under(path, "sender_domains"), `goes with protocol = "submission"`)
+		}
+	}
+	if !serves {
+		return
+	}
+	if b.cfg.HostAuthAcceptRelay == nil {
+		b.warn([]string{"authenticator"}, `host_auth_accept_relay is not set: who authenticates may send no more than who does not; "*" lets users send from everywhere`)
+	}
+	for i := range b.cfg.Authenticators {
+		a := &b.cfg.Authenticators[i]
+		if a.Driver == "plaintext" && a.IsServer() && b.cfg.AuthOverTLSHosts == nil && a.ServerAdvertiseCondition == nil {
+			b.warn([]string{"authenticator", strconv.Itoa(i)}, `secrets may be sent in clear: auth_over_tls_hosts = "*" has AUTH in TLS only`)
+		}
+	}
+}
