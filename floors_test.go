@@ -27,6 +27,7 @@ var floors = map[string]int{
 	"internal/route":         4,
 	"internal/auth":          4,
 	"internal/dsn":           4,
+	"internal/selector":      4,
 	"spool":                  3,
 	"internal/config":        3,
 	"internal/mainlog":       3,

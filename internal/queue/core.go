@@ -83,8 +83,8 @@ type Core struct {
 	startedAt     int64
 	restored      uint64 // arrivals up to this one came before Start
 
-	doomedBy map[spool.ID]string // who removed a message that a delivery still has
-	again    []deferral          // used by apply
+	sentences map[sentence]string // the word about recipients that a delivery still has
+	again     []deferral          // used by apply
 
 	tally tally
 }
@@ -100,7 +100,7 @@ func New(set Settings) *Core {
 		deliveries:    make(map[DeliveryID]*delivery),
 		inFlight:      make(map[DeliveryID]Job),
 		finishedEarly: make(map[spool.ID]struct{}),
-		doomedBy:      make(map[spool.ID]string),
+		sentences:     make(map[sentence]string),
 		lastDelivery:  DeliveryID(set.Epoch) << 40, // no id of an earlier epoch comes again
 		tally:         tally{connections: make(map[string]int)},
 	}

@@ -54,11 +54,11 @@ func TestRemovedWhileAsking(t *testing.T) {
 	b.arrive(1)
 	b.run(b.now.Add(time.Second))
 	b.arrive(2)
-	b.take(b.c.Remove(b.now, testID(0), "tester"))
+	b.take(b.c.Remove(b.now, testID(0), nil, "tester"))
 	if got := b.c.Tick(testStart.Add(3 * time.Hour)); len(got) != 1 || got[0].(Route).Message != testID(1) {
 		t.Fatalf("want a route for message 1, got %v", got)
 	}
-	for _, a := range b.c.Remove(b.c.wall, testID(1), "tester") {
+	for _, a := range b.c.Remove(b.c.wall, testID(1), nil, "tester") {
 		if r, ok := a.(Route); ok && r.Message == testID(2) {
 			return
 		}

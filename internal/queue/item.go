@@ -19,7 +19,7 @@ type message struct {
 	open   int32 // recipients that are not final
 	state  gauge
 	frozen bool
-	doomed bool  // an operator removed it while a delivery had part of it
+	doomed bool  // an operator ended recipients of it that a delivery had
 	lost   uint8 // deliveries that died with it, running
 }
 
@@ -36,6 +36,7 @@ type recipient struct {
 	firstFail, lastTry int64
 	attempts           int32
 	state              spool.State
+	doom               doom
 }
 
 // item is a message's recipients in one lane.
@@ -45,13 +46,21 @@ type item struct {
 	due    int64  // of a deferred one
 	tried  uint32 // hosts of the lane (by slot) that failed it in this round
 	pos    int32  // in the heap of deferred ones; -1 when not there
-	number int32  // among the message's items
+	number uint16 // among the message's items
+	kind   uint8  // of the error that deferred it, in Core.kinds
 	state  state
 	router uint8 // in lane.routers
+	marks  uint8
 	// strikes counts attempts running that decided nothing, by no fault of a connection's age.
 	strikes uint8
 	fresh   bool // to be sent on a new connection
 }
+
+// Marks of an item.
+const (
+	parked   = 1 << iota // deferred because its domain is suspended
+	rerouted             // its route is to be asked for anew before its next attempt
+)
 
 // state of an item; change it with move only.
 type state uint8
@@ -139,7 +148,7 @@ func (m *message) freeItem() *item {
 			return it
 		}
 	}
-	it := &item{number: int32(len(m.more.sets))}
+	it := &item{number: uint16(len(m.more.sets))}
 	m.more.rest = append(m.more.rest, it)
 	m.more.sets = append(m.more.sets, nil)
 	return it
@@ -179,7 +188,7 @@ func (c *Core) admit(env *spool.Envelope) {
 func (c *Core) sortRecipients(m *message, env *spool.Envelope) (fresh, again []int32) {
 	for i := range env.Recipients {
 		from, r := &env.Recipients[i], m.rcpt(i)
-		*r = recipient{nanos(from.FirstFail), nanos(from.LastTry), int32(from.Attempts), from.State}
+		*r = recipient{firstFail: nanos(from.FirstFail), lastTry: nanos(from.LastTry), attempts: int32(from.Attempts), state: from.State}
 		if !r.state.Final() {
 			m.open++
 		}

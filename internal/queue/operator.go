@@ -46,7 +46,7 @@ func (c *Core) Thaw(now time.Time, id spool.ID) []Action {
 func (c *Core) Retry(now time.Time, id spool.ID) []Action {
 	c.begin(now)
 	m := c.messages[id]
-	if m == nil || m.doomed {
+	if m == nil {
 		return c.end()
 	}
 	c.reviveFailed(m)
@@ -93,56 +93,4 @@ func (m *message) size() int {
 		return 1
 	}
 	return len(m.more.recipients)
-}
-
-// Remove discards what is not yet delivered of a message, on an administrator's word;
-// by is who. A delivery that has part of it runs to its end, and what it leaves
-// open is discarded then: each recipient has one outcome.
-func (c *Core) Remove(now time.Time, id spool.ID, by string) []Action {
-	c.begin(now)
-	m := c.messages[id]
-	if m == nil || m.doomed {
-		return c.end()
-	}
-	m.doomed = true
-	c.doomedBy[id] = by
-	underWay := map[int]bool{}
-	m.items(func(it *item) {
-		if it.state != active {
-			c.move(it, over)
-			return
-		}
-		for _, i := range it.rcpts() {
-			underWay[int(i)] = true
-		}
-	})
-	var rcpts []int
-	for i := range m.size() {
-		if !underWay[i] {
-			rcpts = append(rcpts, i)
-		}
-	}
-	c.discardAll(m, rcpts)
-	c.settled(m)
-	return c.end()
-}
-
-// discard ends an item of a removed message whose delivery is over.
-func (c *Core) discard(it *item) {
-	rcpts := ints(it.rcpts())
-	c.move(it, over)
-	c.discardAll(it.msg, rcpts)
-}
-
-func (c *Core) discardAll(m *message, rcpts []int) {
-	var outcomes []spool.Outcome
-	for _, i := range rcpts {
-		if r := m.rcpt(i); !r.state.Final() {
-			c.setRecipient(m, r, spool.Discarded)
-			outcomes = append(outcomes, c.outcome(m, i, "removed by "+c.doomedBy[m.id]))
-		}
-	}
-	if len(outcomes) > 0 {
-		c.emit(Record{spool.Batch{Outcomes: outcomes}})
-	}
 }

@@ -373,7 +373,7 @@ func (w *world) operate(t *rapid.T) {
 		return
 	}
 	id := testID(rapid.IntRange(0, w.n-1).Draw(t, "whom"))
-	switch rapid.IntRange(0, 4).Draw(t, "what") {
+	switch rapid.IntRange(0, 5).Draw(t, "what") {
 	case 0:
 		w.take(w.c.Freeze(w.now, id), 0)
 	case 1, 2:
@@ -381,8 +381,15 @@ func (w *world) operate(t *rapid.T) {
 	case 3:
 		w.take(w.c.Retry(w.now, id), 0)
 	case 4:
-		w.take(w.c.Remove(w.now, id, "tester"), 0)
+		w.take(w.c.Remove(w.now, id, someRcpts(t), "tester"), 0)
+	case 5:
+		w.take(w.c.Bounce(w.now, id, someRcpts(t), "bounced"), 0)
 	}
+}
+
+// someRcpts are nil, for all, or some that a message may have or not.
+func someRcpts(t *rapid.T) []int {
+	return rapid.SampledFrom([][]int{nil, nil, {0}, {1}, {0, 2}, {7}}).Draw(t, "rcpts")
 }
 
 func (w *world) tick(t *rapid.T) {

@@ -56,7 +56,7 @@ func (c *Core) settled(m *message) {
 	})
 	c.restate(m)
 	delete(c.messages, m.id)
-	delete(c.doomedBy, m.id)
+	c.unsay(m.id)
 	c.arrivals.gone()
 	if m.seq <= c.restored && m.received > c.startedAt-int64(time.Minute) {
 		c.finishedEarly[m.id] = struct{}{}
@@ -70,8 +70,7 @@ func (c *Core) settle(d *delivery, it *item, r *Report) {
 	m := it.msg
 	again := c.apply(m, r.Outcomes)
 	defer c.settled(m)
-	if m.doomed {
-		c.discard(it)
+	if m.doomed && !c.execute(it) {
 		return
 	}
 	if m.more == nil {
@@ -150,8 +149,7 @@ func (l *lane) bit(h *host) uint32 {
 // resume puts an item whose attempt came to nothing back to its place, for a new
 // connection at once.
 func (c *Core) resume(it *item) {
-	if it.msg.doomed {
-		c.discard(it)
+	if it.msg.doomed && !c.execute(it) {
 		return
 	}
 	it.fresh = true

@@ -131,7 +131,9 @@ func (s *story) command(verb string, args []string) []Action {
 	case "retry":
 		return s.c.Retry(s.now, storyID(args[0]))
 	case "remove":
-		return s.c.Remove(s.now, storyID(args[0]), "alice")
+		return s.c.Remove(s.now, storyID(args[0]), rcptsOf(args[1:]), "alice")
+	case "bounce":
+		return s.c.Bounce(s.now, storyID(args[0]), rcptsOf(args[1:]), "bounced by alice")
 	}
 	s.t.Fatalf("no such event: %s", verb)
 	return nil
@@ -164,6 +166,15 @@ func (s *story) configure(args []string) {
 	}
 	s.set.Rules = rules
 	s.set.Limits = func(string) Limits { return lim }
+}
+
+// rcptsOf reads "r0 r2"; nil for all.
+func rcptsOf(args []string) (rcpts []int) {
+	for _, a := range args {
+		n, _ := strconv.Atoi(strings.TrimPrefix(a, "r"))
+		rcpts = append(rcpts, n)
+	}
+	return rcpts
 }
 
 func storyID(name string) (id spool.ID) {
