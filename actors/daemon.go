@@ -19,6 +19,7 @@ import (
 	"mtad/internal/outbound"
 	"mtad/internal/queue"
 	"mtad/internal/route"
+	"mtad/internal/selector"
 	"mtad/spool"
 )
 
@@ -222,4 +223,17 @@ func (d *Daemon) address(id spool.ID, rcpt int) string {
 		return "?"
 	}
 	return env.Recipients[rcpt].Address
+}
+
+// domains are those of a message's recipients.
+func (d *Daemon) domains(id spool.ID) []string {
+	env, err := d.spool.Envelope(id)
+	if err != nil {
+		return nil
+	}
+	domains := make([]string, len(env.Recipients))
+	for i := range env.Recipients {
+		domains[i] = selector.Domain(env.Recipients[i].Address)
+	}
+	return domains
 }

@@ -76,6 +76,12 @@ func (q *queueActor) handle(id spool.ID) { q.h.handled.Store(&id) }
 // begin reads the spool's memory and starts scheduling.
 func (q *queueActor) begin(now time.Time, m *inFlight) {
 	q.core = queue.New(q.h.queueSettings(q.epoch))
+	q.h.spool.HostFacts(func(f spool.HostFact) bool {
+		if s, ok := queue.ParseSuspension(f); ok {
+			q.core.RestoreSuspension(now, s)
+		}
+		return true
+	})
 	q.h.spool.Range(func(env *spool.Envelope) bool {
 		if env.ID == m.suspect {
 			env.Frozen = true
@@ -133,6 +139,8 @@ func (q *queueActor) do(a queue.Action, env *spool.Envelope) {
 func (q *queueActor) tell(a queue.Action) {
 	log := q.h.log
 	switch a := a.(type) {
+	case queue.Resumed:
+		log.Notice("resumed, its time is over: " + a.Suspension.String())
 	case queue.Completed:
 		log.Completed(a.Message)
 	case queue.GaveUp:

@@ -27,6 +27,7 @@ func (d *Daemon) queueSettings(epoch queue.Epoch) queue.Settings {
 		Limits:            d.limits,
 		Rules:             d.retry,
 		Address:           d.address,
+		Domains:           d.domains,
 	}
 }
 

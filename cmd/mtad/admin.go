@@ -11,6 +11,7 @@ import (
 	"mtad/internal/config"
 	"mtad/internal/mainlog"
 	"mtad/internal/queue"
+	"mtad/internal/selector"
 	"mtad/spool"
 )
 
@@ -71,9 +72,10 @@ func (s *adminServer) Status(ctx context.Context) (admin.Status, error) {
 func (s *adminServer) List(ctx context.Context, from uint64, max int) ([]admin.Message, uint64, error) {
 	page, next := make([]queue.Summary, 0, max), uint64(0)
 	err := s.daemon.Inspect(ctx, func(c *queue.Core) []queue.Action {
-		next = c.Range(from, max, func(sum queue.Summary) bool {
-			page = append(page, sum)
-			return true
+		next = c.Scan(from, max, func(g selector.Glance) {
+			if sum, ok := c.Summary(g.ID); ok {
+				page = append(page, sum)
+			}
 		})
 		return nil
 	})
@@ -159,7 +161,7 @@ func (s *adminServer) act(ctx context.Context, verb admin.Verb, id spool.ID, who
 		case admin.Thaw:
 			return c.Thaw(now, id)
 		default:
-			return c.Remove(now, id, who)
+			return c.Remove(now, id, nil, who)
 		}
 	})
 }

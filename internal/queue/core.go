@@ -19,6 +19,9 @@ type Settings struct {
 	// when a due time is computed: a million waiting messages need not keep
 	// theirs a second time. "" is no harm: the rules for all domains apply.
 	Address func(id spool.ID, rcpt int) string
+	// Domains returns the domains of all recipients of a message, lower case. It is asked
+	// while a domain is suspended.
+	Domains func(id spool.ID) []string
 
 	MaxRouting int           // Route actions outstanding at a time [256]
 	Share      int           // messages a connection carries while other lanes wait for one [50]
@@ -43,6 +46,9 @@ func (s *Settings) setDefaults() {
 	}
 	if s.Address == nil {
 		s.Address = func(spool.ID, int) string { return "" }
+	}
+	if s.Domains == nil {
+		s.Domains = func(spool.ID) []string { return nil }
 	}
 }
 
@@ -84,7 +90,9 @@ type Core struct {
 	restored      uint64 // arrivals up to this one came before Start
 
 	sentences map[sentence]string // the word about recipients that a delivery still has
-	again     []deferral          // used by apply
+	susp      suspended
+	kinds     []string   // error kinds by the number that items keep
+	again     []deferral // used by apply
 
 	tally tally
 }
@@ -101,6 +109,7 @@ func New(set Settings) *Core {
 		inFlight:      make(map[DeliveryID]Job),
 		finishedEarly: make(map[spool.ID]struct{}),
 		sentences:     make(map[sentence]string),
+		kinds:         []string{""},
 		lastDelivery:  DeliveryID(set.Epoch) << 40, // no id of an earlier epoch comes again
 		tally:         tally{connections: make(map[string]int)},
 	}
@@ -110,6 +119,7 @@ func New(set Settings) *Core {
 func (c *Core) begin(now time.Time) {
 	clear(c.out)
 	c.out = c.out[:0]
+	c.susp.parkedNow = 0
 	c.advance(now)
 }
 

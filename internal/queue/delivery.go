@@ -79,7 +79,7 @@ func (c *Core) wait(d *delivery) {
 
 // alarmed ends a linger, after one more look at the lane.
 func (d *delivery) alarmed(c *Core) {
-	if it := d.lane.line.peek(d.lane); it != nil && c.suits(d, it) {
+	if it := c.head(d.lane); it != nil && c.suits(d, it) {
 		c.next(d, it)
 		return
 	}

@@ -15,7 +15,7 @@ func (c *Core) Finished(now time.Time, r Report) []Action {
 	d.item = nil
 	it.msg.lost = 0
 	c.learn(d, it, &r)
-	open := r.Open && !c.draining && !r.Again && r.Host <= HostUntried && d.host.retryAt <= c.ns
+	open := r.Open && !c.stopped(d.lane) && !r.Again && r.Host <= HostUntried && d.host.retryAt <= c.ns
 	if !open {
 		c.close(d) // first, so that what goes again can have its credit
 	}
@@ -79,7 +79,7 @@ func (c *Core) learn(d *delivery, it *item, r *Report) {
 // answer finds the next job for an open connection, or ends it.
 func (c *Core) answer(d *delivery) {
 	l := d.lane
-	it := l.line.peek(l)
+	it := c.head(l)
 	switch {
 	case c.mustYield(d):
 		c.hangup(d)

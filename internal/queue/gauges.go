@@ -41,6 +41,7 @@ func (c *Core) Gauges() Gauges {
 		Connections: maps.Clone(c.tally.connections),
 		Lanes:       len(c.lanes),
 		Hosts:       len(c.hosts),
+		Suspensions: len(c.susp.list),
 	}
 	if m := c.arrivals.oldest(); m != nil {
 		g.Oldest = moment(m.received)
@@ -57,24 +58,6 @@ func (c *Core) Summary(id spool.ID) (Summary, bool) {
 	return c.summary(m), true
 }
 
-// Range calls f for up to max messages in order of arrival, from a cursor on (0: the
-// first), until f returns false. It returns the cursor to go on from, 0 at the end.
-// Between two calls the queue may change.
-func (c *Core) Range(from uint64, max int, f func(Summary) bool) (next uint64) {
-	for _, m := range c.arrivals.from(from) {
-		if m.open == 0 {
-			continue
-		}
-		if max--; max < 0 {
-			return m.seq
-		}
-		if !f(c.summary(m)) {
-			return 0
-		}
-	}
-	return 0
-}
-
 func (c *Core) summary(m *message) Summary {
 	s := Summary{Message: m.id, State: gaugeNames[m.state]}
 	var first *item
@@ -89,11 +72,16 @@ func (c *Core) summary(m *message) Summary {
 		return s
 	}
 	s.Why = c.why(first)
+	if first.lane != nil {
+		s.Hosts = first.lane.hostNames()
+	}
 	switch l := first.lane; {
-	case first.state == deferred:
+	case first.state == deferred && first.marks&parked == 0:
 		s.Due = c.fromNow(first.due)
+		s.Rule = c.ruleName(first, c.kinds[first.kind])
 	case first.state == ready && l != nil && l.blocked:
 		s.Due = c.fromNow(l.retryAt())
+		s.Rule = c.ruleName(first, l.lastTried().kind)
 		if first.alone() {
 			s.State = gaugeNames[isDeferred]
 		}
@@ -104,6 +92,9 @@ func (c *Core) summary(m *message) Summary {
 // why says in one line what an item waits for.
 func (c *Core) why(it *item) string {
 	l := it.lane
+	if x := c.suspensionOf(it); x != nil && it.state != held {
+		return x.String()
+	}
 	switch {
 	case it.state == active:
 		return "being delivered to " + l.hostNames()

@@ -23,14 +23,15 @@ type lane struct {
 	idle  []*delivery // those that linger
 
 	inRing    bool
-	asking    bool   // whether the route still holds is to be asked before more is sent
-	asker     *item  // the item that does
-	waits     uint32 // slots of hosts in whose list of waiters it stands
-	blocked   bool   // all hosts have a retry time to come
-	down      int64  // since when no host answered; 0: one did
-	swept     int    // how far the search for expired items has come
-	alarm     alarm  // while blocked: the next part of that search
-	nextSweep int64  // when it is due; 0: no host of the lane has failed yet
+	asking    bool        // whether the route still holds is to be asked before more is sent
+	asker     *item       // the item that does
+	waits     uint32      // slots of hosts in whose list of waiters it stands
+	blocked   bool        // all hosts have a retry time to come
+	down      int64       // since when no host answered; 0: one did
+	swept     int         // how far the search for expired items has come
+	alarm     alarm       // while blocked: the next part of that search
+	stop      *suspension // of its site
+	nextSweep int64       // when it is due; 0: no host of the lane has failed yet
 }
 
 // maxSlots bounds the hosts of a lane: item.tried has a bit for each.
@@ -69,6 +70,7 @@ func (c *Core) setHosts(l *lane, addrs []HostAddr) {
 		}
 	}
 	c.unblock(l)
+	c.judgeLane(l)
 	if l.line.ready > 0 {
 		c.enterRing(l)
 	}

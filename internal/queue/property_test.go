@@ -28,6 +28,7 @@ type world struct {
 	lanes int
 	hosts int
 	dead  map[HostAddr]bool
+	facts map[string]spool.HostFact // suspensions, as the spool has them
 }
 
 type mail struct {
@@ -41,7 +42,7 @@ func newWorld(t *rapid.T) *world {
 	w := &world{
 		t: t, now: testStart, epoch: 1,
 		mails: map[spool.ID]*mail{}, jobs: map[DeliveryID]Job{}, waits: map[DeliveryID]bool{},
-		open: map[DeliveryID]bool{}, dead: map[HostAddr]bool{},
+		open: map[DeliveryID]bool{}, dead: map[HostAddr]bool{}, facts: map[string]spool.HostFact{},
 		lanes: rapid.IntRange(1, 6).Draw(t, "lanes"), hosts: rapid.IntRange(1, 3).Draw(t, "hosts"),
 	}
 	linger := rapid.SampledFrom([]time.Duration{0, time.Second}).Draw(t, "linger")
@@ -51,6 +52,7 @@ func newWorld(t *rapid.T) *world {
 		Limits:            limits(rapid.IntRange(1, 8).Draw(t, "conns"), rapid.IntRange(1, 5).Draw(t, "batch"), linger, rate),
 		Rules:             fixedRules{15 * time.Minute, 2 * time.Hour},
 		MaxRouting:        rapid.IntRange(1, 4).Draw(t, "routing"),
+		Domains:           w.domains,
 		Share:             rapid.IntRange(1, 4).Draw(t, "share"),
 	}
 	w.revive()
@@ -72,6 +74,13 @@ func (w *world) revive() {
 			delete(w.open, id) // told to hang up by the supervisor
 			delete(w.waits, id)
 		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(w.facts)) {
+		s, ok := ParseSuspension(w.facts[key])
+		if !ok {
+			w.t.Fatalf("not understood: %s", key)
+		}
+		w.c.RestoreSuspension(w.now, s)
 	}
 	w.c.InFlight(w.now, held)
 	for n := range w.n {
@@ -162,6 +171,12 @@ func (w *world) record(b spool.Batch) {
 		}
 		r.State, r.Attempts, r.FirstFail, r.LastTry = o.State, o.Attempts, o.FirstFail, o.At
 	}
+	for _, f := range b.Hosts {
+		w.facts[f.Key] = f
+		if len(f.Value) == 0 {
+			delete(w.facts, f.Key)
+		}
+	}
 	for _, f := range b.Freezes {
 		w.mails[f.ID].frozen = f.Frozen
 	}
@@ -172,6 +187,14 @@ func (w *world) give(j Job) {
 	m := w.mails[j.Message]
 	if m == nil || m.done || m.frozen || len(j.Rcpts) == 0 {
 		w.t.Fatalf("job %+v should not be", j)
+	}
+	domains := w.domains(j.Message)
+	for _, x := range w.c.susp.list {
+		for _, i := range j.Rcpts {
+			if x.Scope == SuspendAll || x.Scope == SuspendDomain && x.pattern.Match(domains[i]) || x.Scope == SuspendSite && x.Pattern == "mx*" {
+				w.t.Fatalf("job %+v, though %s", j, x)
+			}
+		}
 	}
 	for _, i := range j.Rcpts {
 		if m.rcpts[i].State != spool.Pending {
@@ -373,7 +396,7 @@ func (w *world) operate(t *rapid.T) {
 		return
 	}
 	id := testID(rapid.IntRange(0, w.n-1).Draw(t, "whom"))
-	switch rapid.IntRange(0, 5).Draw(t, "what") {
+	switch rapid.IntRange(0, 8).Draw(t, "what") {
 	case 0:
 		w.take(w.c.Freeze(w.now, id), 0)
 	case 1, 2:
@@ -382,9 +405,35 @@ func (w *world) operate(t *rapid.T) {
 		w.take(w.c.Retry(w.now, id), 0)
 	case 4:
 		w.take(w.c.Remove(w.now, id, someRcpts(t), "tester"), 0)
+	case 6:
+		w.take(w.c.Reroute(w.now, id, someRcpts(t)), 0)
+	case 7:
+		s := someSuspension(t)
+		s.Since, s.Who = w.now, "tester"
+		if d := rapid.SampledFrom([]time.Duration{0, time.Second, time.Hour}).Draw(t, "for"); d > 0 {
+			s.Until = w.now.Add(d)
+		}
+		w.take(w.c.Suspend(w.now, s), 0)
+	case 8:
+		s := someSuspension(t)
+		actions, _ := w.c.Resume(w.now, s.Scope, s.Pattern)
+		w.take(actions, 0)
 	case 5:
 		w.take(w.c.Bounce(w.now, id, someRcpts(t), "bounced"), 0)
 	}
+}
+
+func someSuspension(t *rapid.T) Suspension {
+	return rapid.SampledFrom([]Suspension{{Scope: SuspendAll}, {Scope: SuspendDomain, Pattern: "d0"}, {Scope: SuspendDomain, Pattern: "d*"},
+		{Scope: SuspendSite, Pattern: "mx1"}, {Scope: SuspendSite, Pattern: "mx*"}}).Draw(t, "of what")
+}
+
+// domains are those of a message's recipients.
+func (w *world) domains(id spool.ID) (domains []string) {
+	for _, r := range w.mails[id].rcpts {
+		domains = append(domains, domainOf(r.Address))
+	}
+	return domains
 }
 
 // someRcpts are nil, for all, or some that a message may have or not.
@@ -401,6 +450,16 @@ func (w *world) tick(t *rapid.T) {
 // kept for its sender: NextWake leads there.
 func (w *world) finish() {
 	clear(w.dead)
+	for _, s := range w.c.Suspensions() {
+		actions, found := w.c.Resume(w.now, s.Scope, s.Pattern)
+		if !found {
+			w.t.Fatalf("%s cannot be resumed", s)
+		}
+		w.take(actions, 0)
+	}
+	if len(w.facts) > 0 {
+		w.t.Fatalf("the spool still has %v", w.facts)
+	}
 	for n := range w.n {
 		w.take(w.c.Thaw(w.now, testID(n)), 0)
 	}

@@ -13,7 +13,7 @@ func (c *Core) askRoutes() {
 	for c.asked < c.set.MaxRouting && len(c.stale) > 0 {
 		l := c.stale[0]
 		c.stale = c.stale[1:]
-		if it := l.line.peek(l); it != nil {
+		if it := c.head(l); it != nil {
 			l.asker = it
 			c.ask(it)
 		} else {
@@ -21,7 +21,7 @@ func (c *Core) askRoutes() {
 		}
 	}
 	for c.asked < c.set.MaxRouting {
-		it := c.unrouted.peek(nil)
+		it := c.headUnrouted()
 		if it == nil {
 			return
 		}

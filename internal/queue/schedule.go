@@ -5,7 +5,7 @@ import "slices"
 // offer says that a lane has something ready: connections that linger get it,
 // else the lane stands in the ring for one.
 func (c *Core) offer(l *lane) {
-	if !c.started || c.draining {
+	if c.stopped(l) {
 		return
 	}
 	c.feedIdle(l)
@@ -16,7 +16,7 @@ func (c *Core) offer(l *lane) {
 
 func (c *Core) feedIdle(l *lane) {
 	for len(l.idle) > 0 {
-		it := l.line.peek(l)
+		it := c.head(l)
 		if it == nil {
 			return
 		}
@@ -72,7 +72,7 @@ func (l *lane) taken() bool {
 // dispatch gives what is free to who waits: routing first, then connections, a
 // lane in turn.
 func (c *Core) dispatch() {
-	if !c.started || c.draining {
+	if c.halted() {
 		return
 	}
 	c.askRoutes()
@@ -107,7 +107,7 @@ func (c *Core) reclaim() bool {
 func (c *Core) creditWanted(l *lane) bool {
 	for n := c.ring.len(); n > 0; n-- {
 		first := c.ring.first()
-		it := first.line.peek(first)
+		it := c.head(first)
 		if it == nil {
 			c.leaveRing()
 			continue
@@ -129,7 +129,7 @@ func (c *Core) creditWanted(l *lane) bool {
 // serve starts one delivery for the lane and reports whether it wants another.
 func (c *Core) serve(l *lane) bool {
 	c.feedIdle(l)
-	it := l.line.peek(l)
+	it := c.head(l)
 	if it == nil || l.asking {
 		return false
 	}

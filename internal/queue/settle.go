@@ -110,6 +110,7 @@ func (c *Core) settleCrowd(d *delivery, it *item, r *Report, again []deferral) {
 		other = m.newItem(nil)
 		c.setLane(other, it.lane)
 		other.router = it.router
+		other.marks = it.marks & rerouted
 	}
 	if len(undecided) > 0 {
 		m.more.sets[other.number] = undecided
@@ -161,7 +162,7 @@ func (c *Core) resume(it *item) {
 func (c *Core) placeFirst(it *item) {
 	c.place(it, ready)
 	l := it.lane
-	if it.state != ready || l == nil || !c.started || c.draining || c.full() || l.line.peek(l) != it {
+	if it.state != ready || l == nil || c.full() || c.head(l) != it {
 		return
 	}
 	if h := c.pick(l, it); h != nil {
@@ -214,6 +215,7 @@ func (c *Core) postpone(it *item, r *Report, again []deferral) {
 			due = next
 		}
 	}
+	it.kind = c.kindNumber(r.Kind)
 	c.putOff(it, due, late, r.Error)
 }
 
@@ -275,6 +277,7 @@ func (c *Core) deferFor(it *item, kind, router, text string) {
 		c.emit(Record{spool.Batch{Outcomes: outcomes}})
 		c.emit(Deferred{Message: m.id, Rcpts: ints(kept), Router: router, Transport: it.transportName(), Text: text, Next: c.fromNow(due)})
 	}
+	it.kind = c.kindNumber(kind)
 	c.putOff(it, due, late, text)
 }
 

@@ -5,6 +5,10 @@ func (c *Core) place(it *item, to state) {
 	if it.msg.frozen {
 		to = held
 	}
+	if to == ready && it.marks&rerouted != 0 {
+		it.marks &^= rerouted
+		c.setLane(it, nil)
+	}
 	c.move(it, to)
 	if to == ready && it.lane != nil {
 		c.offer(it.lane)
@@ -23,6 +27,7 @@ func (c *Core) move(it *item, to state) {
 	case deferred:
 		c.deferred.remove(int(it.pos))
 		it.due = 0
+		it.marks &^= parked
 	}
 	it.state = to
 	switch to {

@@ -23,7 +23,8 @@ var update = flag.Bool("update", false, "rewrite the stories in testdata")
 //	at 10:00:00                      the time of the next events; "tick" tells the core
 //	arrive m1 a@x b@y                restore does the same before start
 //	finished d1 [busy|dead|again|untried] [closed] [r0=delivered|deferred|failed ...]
-//	lost d1; freeze, thaw, retry, remove, show m1; wake (to the next wake-up); drain; gauges
+//	lost d1; freeze, thaw, retry, show m1; remove, bounce, reroute m1 [r0 ...]
+//	suspend, resume all | domain *.x | site mx*, and "1h"; wake (to the next wake-up); drain; gauges
 func TestStories(t *testing.T) {
 	t.Parallel()
 	files, _ := filepath.Glob("testdata/*.txt")
@@ -77,6 +78,12 @@ func tell(t *testing.T, text string) string {
 
 func (s *story) event(verb string, args []string) {
 	if s.c == nil && verb != "set" {
+		s.set.Domains = func(id spool.ID) (domains []string) {
+			for _, r := range s.rcpts[name(id)] {
+				domains = append(domains, domainOf(r))
+			}
+			return domains
+		}
 		s.c = New(s.set)
 		if verb != "restore" {
 			s.c.Start(s.now)
@@ -132,6 +139,24 @@ func (s *story) command(verb string, args []string) []Action {
 		return s.c.Retry(s.now, storyID(args[0]))
 	case "remove":
 		return s.c.Remove(s.now, storyID(args[0]), rcptsOf(args[1:]), "alice")
+	case "reroute":
+		return s.c.Reroute(s.now, storyID(args[0]), rcptsOf(args[1:]))
+	case "suspend":
+		x := Suspension{Scope: args[0], Since: s.now, Who: "alice", Why: "test"}
+		for _, a := range args[1:] {
+			if d, err := time.ParseDuration(a); err == nil {
+				x.Until = s.now.Add(d)
+			} else {
+				x.Pattern = a
+			}
+		}
+		return s.c.Suspend(s.now, x)
+	case "resume":
+		out, found := s.c.Resume(s.now, args[0], strings.Join(args[1:], ""))
+		if !found {
+			s.out.WriteString("  nothing is suspended by that name\n")
+		}
+		return out
 	case "bounce":
 		return s.c.Bounce(s.now, storyID(args[0]), rcptsOf(args[1:]), "bounced by alice")
 	}
@@ -255,9 +280,14 @@ func (s *story) show(actions []Action) {
 			for _, o := range a.Batch.Outcomes {
 				fmt.Fprintf(&s.out, "  record %s r%d %s %s\n", name(o.ID), o.Rcpt, stateNames[o.State], o.Error)
 			}
+			for _, f := range a.Batch.Hosts {
+				fmt.Fprintf(&s.out, "  record fact %q %v\n", f.Key, len(f.Value) > 0)
+			}
 			for _, f := range a.Batch.Freezes {
 				fmt.Fprintf(&s.out, "  record %s frozen %v\n", name(f.ID), f.Frozen)
 			}
+		case Resumed:
+			fmt.Fprintf(&s.out, "  log resumed: %s=%s\n", a.Suspension.Scope, a.Suspension.Pattern)
 		case Completed:
 			fmt.Fprintf(&s.out, "  completed %s\n", name(a.Message))
 		case GaveUp:

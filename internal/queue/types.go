@@ -144,6 +144,8 @@ type (
 		Text      string
 		Next      time.Time
 	}
+	// Resumed says that the time of a suspension is over: for the log.
+	Resumed struct{ Suspension Suspension }
 	// Frozen says that the core froze a message by itself: for the panic log. Its
 	// Record is a separate action.
 	Frozen struct {
@@ -162,6 +164,7 @@ func (Completed) action()     {}
 func (GaveUp) action()        {}
 func (Deferred) action()      {}
 func (Frozen) action()        {}
+func (Resumed) action()       {}
 
 // Gauges are the counts metrics show. Precedence: active > ready > deferred > frozen.
 type Gauges struct {
@@ -170,6 +173,7 @@ type Gauges struct {
 	Oldest                          time.Time
 	Connections                     map[string]int // open connections by transport
 	Lanes, Hosts                    int
+	Suspensions                     int
 }
 
 // Summary is one message for "queue list" and "queue show": what the schedule knows
@@ -179,6 +183,8 @@ type Summary struct {
 	State   string    // "ready", "active", "deferred", "frozen"
 	Due     time.Time // zero unless deferred
 	Why     string    // one line: what it waits for
+	Rule    string    // the retry rule that decided when
+	Hosts   string    // where its first recipients are bound, "" while that is not known
 }
 
 // The contract of *Core, as actors uses it. Single-threaded; no I/O; time is an argument; actions are
@@ -194,6 +200,7 @@ type Summary struct {
 //	Lost(now, DeliveryID) []Action             the delivery is dead; what it last was given goes again (at its place); a message lost twice running is frozen
 //	Tick(now) []Action                         due messages, lingers that end, rates
 //	NextWake() time.Time                       when Tick wants to be called; zero: not until something happens
-//	Freeze/Thaw/Retry(now, id), Remove(now, id, by)         an operator's hand; an unknown id is no harm
+//	Freeze/Thaw/Retry(now, id), Remove/Bounce/Reroute(now, id, rcpts, ...)      an operator's hand; an unknown id is no harm
+//	Suspend(now, Suspension), Resume(now, scope, pattern)   nothing new is begun of what they name
 //	Drain(now) []Action                        no new jobs; every Finished is answered Hangup; waiting ones are hung up now
-//	Gauges() Gauges; Summary(id) (Summary, bool); Range(from, max, func(Summary) bool) (next uint64): in order of arrival, a slice at a time
+//	Gauges() Gauges; Summary(id) (Summary, bool); Scan(from, max, func(Glance)) (next uint64): in order of arrival, a slice at a time
