@@ -35,6 +35,7 @@ func (c *Conn) Abort() {
 // leave says QUIT to a server that was of no use, and does not wait.
 func (c *Conn) leave() {
 	c.Socket.SetWriteDeadline(deadline(time.Second))
+	c.transcript.client([]byte("QUIT\r\n"))
 	c.Socket.Write([]byte("QUIT\r\n"))
 	c.Socket.Shutdown()
 	c.Abort()

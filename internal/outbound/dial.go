@@ -26,6 +26,7 @@ func dial(ctx context.Context, target Target, s *Settings, failed string) (*Conn
 	if !isHelo(s.Helo) {
 		return nil, &Fault{Scope: ScopeHost, Kind: "connect", Text: fmt.Sprintf("helo_data is %.100q: not a host name; cannot greet %s", s.Helo, target.String())}
 	}
+	s.transcript.connects(&target)
 	tcp, err := connect(ctx, target.Addr.String(), s)
 	switch {
 	case err == nil:
@@ -52,7 +53,7 @@ func connect(ctx context.Context, addr string, s *Settings) (net.Conn, error) {
 
 // open greets the server behind a connection, which is its own from here on.
 func open(ctx context.Context, tcp net.Conn, target Target, s *Settings, failed string) (*Conn, *Fault) {
-	c := &Conn{Socket: tlsstate.New(tcp), Target: target, Clean: true, Settings: s}
+	c := &Conn{Socket: tlsstate.New(tcp), Target: target, Clean: true, Settings: s, transcript: s.transcript}
 	w := take(ctx, c, s)
 	f := w.begin(&progress{scope: ScopeHost, tls: factsOf(&s.TLS, failed)})
 	w.release()

@@ -66,6 +66,7 @@ func handshakeFailure(err error) string {
 func (w *wire) secured(p *progress, verified bool) {
 	p.tls.On, p.helloed, p.ancient, p.tls.Offered = true, false, false, false
 	w.conn.Extensions, w.conn.Verified = smtp.Extensions{}, verified
+	w.conn.transcript.secured(w.conn.Socket)
 }
 
 // withoutTLS is the fault of a host that is left because of TLS.

@@ -90,7 +90,11 @@ func (t *TLSFacts) inClear() string {
 	return why
 }
 
-// factsOf is what is known before a session.
+// Facts is what is known before a session: what the configuration says.
+func (t *TLS) Facts() TLSFacts { return factsOf(t, "") }
+
+// factsOf is what is known before a session; before is what became of TLS on
+// another connection just now.
 func factsOf(s *TLS, before string) TLSFacts {
 	return TLSFacts{Avoid: s.Avoid, Require: s.Require, TryClear: s.TryClear, Disabled: s.Client == nil, Before: before}
 }

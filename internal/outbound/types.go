@@ -33,6 +33,8 @@ type Settings struct {
 	FinalTimeout   time.Duration // for the reply to the final dot
 	HandoffTimeout time.Duration // for the reply to EHLO after TLS was shut down
 	TLS            TLS
+
+	transcript *transcript // nil: nobody listens
 }
 
 // TLS is what a transport wants of TLS with one host.
@@ -60,6 +62,8 @@ type Conn struct {
 	Verified   bool       // in TLS: the server's certificate was verified
 	Clear      string     // why it is in clear though TLS was wanted; "" where it was not, or is on
 	Settings   *Settings  // what it was opened, or last taken over, with
+
+	transcript *transcript // nil: nobody listens
 
 	failed bool // lost, or out of step: good for nothing but Abort
 }

@@ -88,6 +88,7 @@ func (w *wire) answer(scope Scope, after string, keyword func([]byte)) (smtp.Ans
 // flush writes the commands gathered, in one piece.
 func (w *wire) flush() error {
 	w.conn.Socket.SetWriteDeadline(deadline(w.set.CommandTimeout))
+	w.conn.transcript.client(w.out)
 	_, err := w.conn.Socket.Write(w.out)
 	w.out = w.out[:0]
 	if w.quick {
@@ -102,7 +103,9 @@ func (w *wire) reply(timeout time.Duration, keyword func([]byte)) (smtp.Answer, 
 	if w.replies.Buffered() == 0 {
 		w.conn.Socket.SetReadDeadline(deadline(timeout))
 	}
-	return w.replies.Read(w.conn.Socket, keyword)
+	a, err := w.replies.Read(w.conn.Socket, keyword)
+	w.conn.transcript.server(a, err)
+	return a, err
 }
 
 // speaks reports that something waits to be read while we are the one to speak:

@@ -31,6 +31,16 @@ func (a Answer) Permanent() bool { return a.Code/100 == 5 }
 // by a backslash and an n.
 func (a Answer) String() string { return Printable(a.text, maxReplyText) }
 
+// Lines returns the lines of the reply for people, each printable. A very long
+// reply ends in the middle.
+func (a Answer) Lines() []string {
+	var lines []string
+	for line := range bytes.SplitSeq(a.text, []byte{'\n'}) {
+		lines = append(lines, Printable(line, 4*len(line)))
+	}
+	return lines
+}
+
 // LastLine returns the last line for logs: printable and bounded. It is the
 // whole reply where that is so long that its last line was not kept.
 func (a Answer) LastLine() string {
