@@ -32,6 +32,7 @@ func commands() []command {
 		{"serve", "run the daemon in the foreground", runServe},
 		{"check", "read and check the configuration; say all that is wrong", runCheck},
 		{"queue", "look at and act on the queue of a running daemon", runQueue},
+		{"explain", "say what would be done with mail for an address, and why", runExplain},
 		{"drain", "end a running daemon as SIGTERM does", runDrain},
 		{"reload", "let a running daemon open its log files anew", runReload},
 		{"send", "a test client that submits mail", runSend},

@@ -70,7 +70,8 @@ type Message struct {
 // Host is what the schedule knows of one address of one next hop.
 type Host struct {
 	Name        string `json:"name"`
-	Address     string `json:"address"` // with port
+	Address     string `json:"address"`             // with port
+	Transport   string `json:"transport,omitempty"` // whose windows and troubles these are; "": of all
 	Connections int    `json:"connections"`
 	Window      int    `json:"window"`             // connections it may have now
 	RetryAt     string `json:"retry_at,omitempty"` // RFC 3339

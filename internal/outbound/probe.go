@@ -121,6 +121,12 @@ func (t *transcript) server(a smtp.Answer, err error) {
 	}
 }
 
+func (t *transcript) note(what string) {
+	if t != nil {
+		t.add("*", what)
+	}
+}
+
 func (t *transcript) secured(sock *tlsstate.Socket) {
 	if t != nil {
 		t.add("*", "TLS is on: "+sock.State().CipherLog())

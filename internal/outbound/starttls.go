@@ -45,6 +45,7 @@ func (w *wire) startTLS(p *progress) *Fault {
 			return stopped(&w.conn.Target, "STARTTLS")
 		}
 		p.tls.Failed = handshakeFailure(err)
+		w.conn.transcript.note(p.tls.Failed)
 		return nil
 	}
 	w.secured(p, verified)
