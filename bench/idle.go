@@ -2,7 +2,9 @@ package main
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -19,12 +21,25 @@ const (
 	idleSessions = 2000 // added to them
 )
 
-func idleMemory(dir, bin string, n int) error {
-	home := filepath.Join(dir, "idle")
+func idleClear(dir, bin string, n int) error { return idleMemory(dir, bin, n, 0, nil) }
+func idleTLS12(dir, bin string, n int) error { return idleMemory(dir, bin, n, tls.VersionTLS12, nil) }
+func idleTLS13(dir, bin string, n int) error { return idleMemory(dir, bin, n, tls.VersionTLS13, nil) }
+
+// idleAfterMessage has sessions that have sent a message, in TLS records as
+// large as they may be.
+func idleAfterMessage(dir, bin string, n int) error {
+	body := "Subject: x\r\n\r\n" + strings.Repeat(strings.Repeat("x", 70)+"\r\n", 1<<20/72) + ".\r\n"
+	return idleMemory(dir, bin, n, tls.VersionTLS13, []byte(body))
+}
+
+// idleMemory has sessions in clear or in TLS of a version, which have sent a
+// message if there is one.
+func idleMemory(dir, bin string, n int, version uint16, message []byte) error {
+	home := filepath.Join(dir, fmt.Sprintf("idle-%x-%d", version, len(message)))
 	if err := os.MkdirAll(home, 0o755); err != nil {
 		return err
 	}
-	m, err := peer.StartMtad(bin, home, &peer.MtadConfig{NextHop: "127.0.0.1:9", Env: tightHeap})
+	m, err := peer.StartMtad(bin, home, &peer.MtadConfig{NextHop: "127.0.0.1:9", Env: tightHeap, Options: serverTLS("self-signed", "")})
 	if err != nil {
 		return err
 	}
@@ -38,7 +53,7 @@ func idleMemory(dir, bin string, n int) error {
 	var rss [2]int64
 	for i, want := range []int{idleBase, idleBase + n} {
 		for len(conns) < want {
-			c, err := idleSession(m.Addr)
+			c, err := idleSession(m.Addr, version, message)
 			if err != nil {
 				return fmt.Errorf("session %d: %w", len(conns)+1, err)
 			}
@@ -51,23 +66,46 @@ func idleMemory(dir, bin string, n int) error {
 	return nil
 }
 
-// idleSession connects and says EHLO.
-func idleSession(addr string) (net.Conn, error) {
-	c, err := net.Dial("tcp", addr)
-	if err != nil {
+// idleSession connects, says EHLO, starts TLS and sends a message, as wanted.
+func idleSession(addr string, version uint16, message []byte) (conn net.Conn, err error) {
+	if conn, err = net.Dial("tcp", addr); err != nil {
 		return nil, err
 	}
-	in := bufio.NewReaderSize(c, 512)
+	defer func() {
+		if err != nil {
+			conn.Close()
+		}
+	}()
+	in := bufio.NewReaderSize(conn, 512)
+	say := func(line, want string) error {
+		if _, err := io.WriteString(conn, line+"\r\n"); err != nil {
+			return err
+		}
+		return expect(in, want)
+	}
 	if err = expect(in, "220 "); err == nil {
-		if _, err = c.Write([]byte("EHLO load.test\r\n")); err == nil {
-			err = expect(in, "250 ")
+		err = say("EHLO load.test", "250 ")
+	}
+	if err != nil || version == 0 {
+		return conn, err
+	}
+	if err = say("STARTTLS", "220 "); err != nil {
+		return conn, err
+	}
+	conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version, DynamicRecordSizingDisabled: true})
+	in.Reset(conn)
+	if err = say("EHLO load.test", "250 "); err != nil || message == nil {
+		return conn, err
+	}
+	for _, step := range []struct{ line, want string }{{"MAIL FROM:<a@load.test>", "250 "}, {"RCPT TO:<b@load.test>", "250 "}, {"DATA", "354 "}} {
+		if err = say(step.line, step.want); err != nil {
+			return conn, err
 		}
 	}
-	if err != nil {
-		c.Close()
-		return nil, err
+	if _, err = conn.Write(message); err == nil {
+		err = expect(in, "250 ")
 	}
-	return c, nil
+	return conn, err
 }
 
 // expect reads a reply up to its last line, which begins with want.

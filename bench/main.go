@@ -26,6 +26,9 @@ func main() {
 	write := flag.Bool("write", false, "write the table into docs/performance.md")
 	list := flag.Bool("list", false, "list the scenarios")
 	serve := flag.Bool("serve-handshakes", false, "be the other side of handover, until standard input ends; bench starts it itself")
+	bare := flag.String(bareFlag, "", "be the server that handshakes are measured against, at this `address`")
+	key := flag.String("key", "", "`file` with the bare server's key and certificate")
+	groups := flag.String("groups", "", "the bare server's key exchange groups")
 	flag.Parse()
 	if *serve {
 		if err := serveHandshakes(os.Stdin, os.Stdout); err != nil {
@@ -33,6 +36,10 @@ func main() {
 			os.Exit(1)
 		}
 		return
+	}
+	if *bare != "" {
+		fmt.Fprintln(os.Stderr, "bench:", bareServer(*bare, *key, *groups))
+		os.Exit(1)
 	}
 	re, err := regexp.Compile(*pattern)
 	if err != nil || flag.NArg() > 0 || *scale <= 0 {
@@ -54,7 +61,7 @@ func main() {
 	}
 }
 
-// ownScenarios measure what mtad holds, and what a hand-over costs; they print
+// ownScenarios measure what mtad holds, and what a part of its work costs; they print
 // lines of their own.
 var ownScenarios = []struct {
 	name string
@@ -63,8 +70,12 @@ var ownScenarios = []struct {
 }{
 	{"million/ready", million, startReady},
 	{"million/deferred", million, startDeferred},
-	{"idle", idleSessions, idleMemory},
+	{"idle/clear", idleSessions, idleClear},
+	{"idle/tls1.2", idleSessions, idleTLS12},
+	{"idle/tls1.3", idleSessions, idleTLS13},
+	{"idle/tls1.3-after-1M", idleSessions, idleAfterMessage},
 	{"handover", handovers, handoverCost},
+	{"handshake", 3600, handshakeCosts},
 }
 
 func bench(re *regexp.Regexp, scale float64, mtad, postfix, write bool) error {

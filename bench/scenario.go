@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
@@ -27,6 +28,7 @@ type scenario struct {
 	accept   bool          // the next hop never greets: nothing is delivered
 	tools    bool          // smtp-source and smtp-sink instead of ours
 	kept     bool          // smtp-source keeps its sessions (-d), instead of one for each message
+	key      string        // "rsa", "ecdsa": each message on a connection of its own, with STARTTLS and a full handshake
 	beside   bool          // through Postfix as well
 	tls      *tlsRun       // STARTTLS
 }
@@ -55,6 +57,8 @@ var scenarios = []scenario{
 	{name: "postfix-tools/50-rcpts", messages: 4000, sessions: 20, size: kb10, rcpts: 50, tools: true, beside: true},
 	{name: "domains/1000", messages: 12000, sessions: 20, size: kb10, domains: 1000, beside: true},
 	{name: "latency/50-a-second", messages: 1000, sessions: 20, size: kb10, rate: 50, beside: true},
+	{name: "starttls/rsa", messages: 4000, sessions: 20, size: kb10, key: "rsa", beside: true},
+	{name: "starttls/ecdsa", messages: 4000, sessions: 20, size: kb10, key: "ecdsa", beside: true},
 	{name: "slow-hop/100ms", messages: 1600, sessions: 20, size: kb10, delay: 100 * time.Millisecond, beside: true},
 	{name: "tls/20/10K", messages: 12000, sessions: 20, size: kb10, tls: &tlsRun{in: true, relays: tlsRelays}},
 	{name: "tls-out/20/10K", messages: 12000, sessions: 20, size: kb10, tls: &tlsRun{relays: tlsOutRelays}},
@@ -141,6 +145,10 @@ func (s scenario) submit(addr string, r *result) error {
 	}
 	sender := load.Sender{To: addr, Sessions: s.sessions, Messages: s.messages, Size: s.size, Rcpts: s.rcpts, Domains: s.domains,
 		Rate: s.rate, From: "from@load.test", Rcpt: "to%d@load.test", Helo: "load.test", Pipelining: true, TLS: s.tls.client()}
+	if s.key != "" {
+		sender.PerConnection = 1
+		sender.TLS = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13} // no cache: nothing is resumed
+	}
 	sum := sender.Run(context.Background())
 	r.dot = sum.Dot
 	if sum.Failed > 0 {
@@ -247,12 +255,22 @@ type relay struct {
 }
 
 func (s scenario) startRelay(dir, bin, which string, h *hop) (relay, error) {
+	file := ""
+	if s.key != "" {
+		var err error
+		if file, err = keyFile(dir, s.key); err != nil {
+			return relay{}, err
+		}
+	}
 	if isPostfix(which) {
 		config, err := s.tls.postfix(dir, which)
 		if err != nil {
 			return relay{}, err
 		}
 		config.NextHop, config.Routes = h.addr, h.routes
+		if s.key != "" {
+			config.Main = postfixTLS(file)
+		}
 		p, err := peer.StartPostfix(filepath.Join(dir, "postfix"), config)
 		if err != nil {
 			return relay{}, err
@@ -260,6 +278,9 @@ func (s scenario) startRelay(dir, bin, which string, h *hop) (relay, error) {
 		return relay{p.Addr, p.Usage, func() { p.Stop(10 * time.Second) }}, nil
 	}
 	config := s.tls.mtad(which)
+	if s.key != "" {
+		config.Options = serverTLS(file, "")
+	}
 	config.NextHop, config.Routes, config.Connections = h.addr, h.routes, hopConnections
 	m, err := peer.StartMtad(bin, dir, &config)
 	if err != nil {
