@@ -26,7 +26,7 @@ const (
 	handshakeCallers = 4 // connections at a time
 )
 
-// kindOf is one sort of session.
+// handshakeKind is one sort of session.
 type handshakeKind struct {
 	version uint16 // 0: no TLS at all
 	resumed bool
@@ -92,7 +92,7 @@ func or(s, instead string) string {
 	return s
 }
 
-// pairOf is mtad and the bare server.
+// handshakePair is mtad and the bare server.
 type handshakePair [2]handshakeServer
 
 type handshakeServer struct {

@@ -13,7 +13,7 @@ import (
 	"mtad/test/interop/peer"
 )
 
-// What sessions cost that have greeted and say nothing more: the slope of the
+// What sessions cost that say nothing more: the slope of the
 // process's memory between few and many of them.
 
 const (

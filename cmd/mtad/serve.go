@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -46,6 +47,7 @@ func runServe(args []string, stdout, stderr io.Writer) int {
 // serve returns when the daemon has drained.
 func serve(cfg *config.Config, stderr io.Writer) error {
 	harden()
+	defer runtime.KeepAlive(heapFloor())
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 
