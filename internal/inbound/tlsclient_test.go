@@ -54,7 +54,14 @@ type caller struct {
 
 func call(t testing.TB, addr string) *caller {
 	t.Helper()
-	conn, err := net.Dial("tcp", addr)
+	return callFrom(t, addr, "127.0.0.1")
+}
+
+// callFrom calls from an address of this machine.
+func callFrom(t testing.TB, addr, from string) *caller {
+	t.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	conn, err := d.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +75,12 @@ func call(t testing.TB, addr string) *caller {
 // greeted calls a port in clear, and says EHLO.
 func greeted(t testing.TB, addr string) *caller {
 	t.Helper()
-	c := call(t, addr)
+	return greetedFrom(t, addr, "127.0.0.1")
+}
+
+func greetedFrom(t testing.TB, addr, from string) *caller {
+	t.Helper()
+	c := callFrom(t, addr, from)
 	c.want(c.reply(), "220 ")
 	c.want(c.say("EHLO c.test"), "250-")
 	return c
