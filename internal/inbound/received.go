@@ -18,8 +18,12 @@ func (s *session) receivedHeader(env *spool.Envelope) []byte {
 	return s.defaultReceived(env)
 }
 
+// maxFieldLine is the longest line that every host passes on (RFC 5322 2.1.1):
+// a client's name, or its certificate's, can be longer.
+const maxFieldLine = 998
+
 // asField makes one field of the text: every line behind the first is folded,
-// and has CRLF at its end.
+// is cut where it is too long, and has CRLF at its end.
 func asField(text string) []byte {
 	b := make([]byte, 0, len(text)+64)
 	for i, line := range strings.Split(strings.TrimRight(text, "\r\n \t"), "\n") {
@@ -28,8 +32,9 @@ func asField(text string) []byte {
 		case line == "":
 			continue // an empty line would end the header
 		case i > 0 && line[0] != ' ' && line[0] != '\t':
-			b = append(b, '\t')
+			line = "\t" + line
 		}
+		line = line[:min(len(line), maxFieldLine)]
 		for _, c := range []byte(line) {
 			if c < ' ' && c != '\t' || c == 0x7f {
 				c = '?'
