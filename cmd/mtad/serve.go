@@ -232,7 +232,7 @@ func openSpool(cfg *config.Config, log *mainlog.Log, events chan<- spool.Event) 
 // certificates opens the store of keys and certificates. A self-signed
 // certificate is made now: by the first client it would be waited for.
 func certificates(cfg *config.Config, log *mainlog.Log) *certs.Store {
-	store := certs.NewStore(certs.Options{Dir: cfg.Dir, SpoolDir: cfg.SpoolDirectory, Hostname: cfg.PrimaryHostname})
+	store := certs.NewStore(certs.Options{Dir: cfg.Dir, SpoolDir: cfg.SpoolDirectory, Hostname: cfg.PrimaryHostname, Warn: log.Warning})
 	if s := cfg.TLSCertificate; s != nil {
 		if name, ok := s.Constant(); ok && name == "self-signed" {
 			if _, err := store.Server(certs.Server{Certificate: name}); err != nil {

@@ -23,6 +23,10 @@ type Options struct {
 	Dir      string // relative file names are taken from here
 	SpoolDir string // where the self-signed certificate is kept
 	Hostname string // whom it is for
+
+	// Warn is told, at each new reading of a file that serves, what serves badly
+	// in it or was left out. nil: nobody is.
+	Warn func(text string)
 }
 
 // Store keeps key pairs, collections and configurations in memory, and their
@@ -152,7 +156,13 @@ func (s *Store) pair(cert, key string) *watched[*Pair] {
 	f := pairFiles{s.path(cert), s.path(key)}
 	return keep(s, s.pairs, f, func() *watched[*Pair] {
 		return watch(func() (string, error) { return stampsOf(f.cert, f.key) },
-			func() (*Pair, error) { return LoadPair(f.cert, f.key) })
+			func() (*Pair, error) {
+				p, err := LoadPair(f.cert, f.key)
+				if err == nil {
+					s.warn("tls_certificate", p.Warnings)
+				}
+				return p, err
+			})
 	})
 }
 
@@ -160,8 +170,22 @@ func (s *Store) trust(name string) *watched[*Trust] {
 	path := s.path(name)
 	return keep(s, s.trusts, path, func() *watched[*Trust] {
 		return watch(func() (string, error) { return trustVersion(path) },
-			func() (*Trust, error) { return LoadTrust(path) })
+			func() (*Trust, error) {
+				t, err := LoadTrust(path)
+				if err == nil {
+					s.warn("tls_verify_certificates", t.Warnings)
+				}
+				return t, err
+			})
 	})
+}
+
+func (s *Store) warn(option string, warnings []string) {
+	for _, w := range warnings {
+		if s.options.Warn != nil {
+			s.options.Warn(option + ": " + w)
+		}
+	}
 }
 
 func (s *Store) path(name string) string {

@@ -92,7 +92,7 @@ func (s *session) handshake(cfg *tls.Config) bool {
 	if err != nil {
 		reason := certs.ReasonOf(err)
 		tlsHandshakes.failed(string(reason))
-		s.srv.deps.Log.TLSFailed(s.who(), fmt.Sprintf("%s: %v", reason, err), took)
+		s.srv.deps.Log.TLSFailed(s.who(), string(reason)+": "+certs.Explain(err), took)
 		s.over = true
 		return false
 	}

@@ -1,0 +1,43 @@
+package certs
+
+import (
+	"crypto/tls"
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	const none = "TLS handshake: tls: no cipher suite supported by both client and server; client offered: "
+	many := strings.TrimSpace(strings.Repeat("c009 ", 21))
+	for text, want := range map[string]string{
+		"EOF":                            "EOF",
+		none + "[1301 c02f 9999]":        none + "[TLS_AES_128_GCM_SHA256 ECDHE-RSA-AES128-GCM-SHA256 0x9999]",
+		none + "[]":                      none + "[]",
+		none + "[c0":                     none + "[c0",
+		none + "[" + many + "]":          none + "[" + strings.Repeat("ECDHE-ECDSA-AES128-SHA ", 20) + "and 1 more]",
+		"tls: client offered: [1301] [x": "tls: client offered: [1301] [x",
+		"tls: client offered only unsupported versions: [302 301]": "tls: client offered only unsupported versions: [302 301]",
+		"a reason: [1301] of the peer's":                           "a reason: [1301] of the peer's",
+	} {
+		if got := Explain(errors.New(text)); got != want {
+			t.Errorf("%s\nis  %s\nnot %s", text, got, want)
+		}
+	}
+}
+
+// The words that crypto/tls has for it are those that are looked for.
+func TestExplainRealHandshake(t *testing.T) {
+	t.Parallel()
+	f := newFiles(t)
+	o := plain
+	o.Ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256"
+	r := shake(t, f.server(t, o), f.peer(tls.VersionTLS12, func(c *tls.Config) { c.CipherSuites = []uint16{0xc030} }))
+	if r.serverErr == nil {
+		t.Fatal("the handshake succeeded")
+	}
+	if got := Explain(r.serverErr); !strings.Contains(got, "client offered: [ECDHE-RSA-AES256-GCM-SHA384") {
+		t.Errorf("got %s", got)
+	}
+}
