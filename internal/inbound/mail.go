@@ -154,6 +154,9 @@ type param[T any] struct {
 	apply   func(args *T, value []byte) error
 }
 
+// knowsAuth: AUTH was offered, or has been had since.
+func (s *session) knowsAuth() bool { return s.hello.auth || s.hello.extended && s.identity.known() }
+
 func withDSN(s *session) bool { return s.hello.dsn }
 
 // mailParams: SIZE and BODY are offered to everybody, and harmless behind HELO.
@@ -183,6 +186,12 @@ var mailParams = []param[mailArgs]{
 	{name: "ENVID", offered: withDSN, apply: func(m *mailArgs, value []byte) error { // RFC 3461 4.4
 		m.envID = string(value)
 		return smtp.CheckXtext(value, 100)
+	}},
+	{name: "AUTH", offered: (*session).knowsAuth, apply: func(_ *mailArgs, value []byte) error { // RFC 4954 5
+		if string(value) == "<>" { // which is what anything else is taken for: nobody is trusted to say who submitted a message
+			return nil
+		}
+		return smtp.CheckXtext(value, 500)
 	}},
 }
 
