@@ -224,3 +224,31 @@ func TestLineReaderUnread(t *testing.T) {
 	}
 	expect("RSET")
 }
+
+// Long lines and short ones take turns, in whatever pieces they come; the long
+// buffer is given back.
+func TestLineReaderLong(t *testing.T) {
+	t.Parallel()
+	const max = 5 * MaxLine
+	longest := strings.Repeat("x", max-2)
+	for _, size := range []int{1, 100, MaxLine - 1, MaxLine, MaxLine + 1, 1 << 20} {
+		var l LineReader
+		src := &trickle{[]byte("AUTH\r\n" + longest + "\r\nshort\r\n" + longest + "x\r\nNOOP\r\n" + longest + "\r\nQUIT\r\n"), size}
+		for _, step := range []struct {
+			max  int
+			want string
+			err  error
+		}{
+			{MaxLine, "AUTH", nil}, {max, longest, nil}, {max, "short", nil}, {max, "", ErrLineTooLong},
+			{MaxLine, "NOOP", nil}, {MaxLine, "", ErrLineTooLong}, {max, "QUIT", nil},
+		} {
+			line, err := l.NextLong(src, step.max)
+			if string(line) != step.want || err != step.err {
+				t.Fatalf("in pieces of %d: %d bytes, %v; want %d, %v", size, len(line), err, len(step.want), step.err)
+			}
+		}
+		if l.big != nil {
+			t.Errorf("in pieces of %d: %d bytes are kept", size, len(l.big))
+		}
+	}
+}
