@@ -87,6 +87,9 @@ func (w *checkpointWriter) writeShard(sh *shard) error {
 			if e := sh.m[c]; e != nil {
 				w.piece = appendMessage(w.piece, e.id(c), e)
 				w.messages++
+				if n := e.warned(); n > 0 {
+					w.piece = appendWarned(w.piece, e.id(c), n)
+				}
 			}
 		}
 		sh.mu.Unlock()

@@ -67,7 +67,7 @@ func (s *Spool) prepare(b *Batch) (*commit, error) {
 	if s.Poisoned() {
 		return nil, s.poisonError()
 	}
-	if len(b.New)+len(b.Outcomes)+len(b.Freezes)+len(b.Hosts) == 0 {
+	if len(b.New)+len(b.Outcomes)+len(b.Freezes)+len(b.Warned)+len(b.Hosts) == 0 {
 		return nil, nil
 	}
 	c := &commit{piece: newPiece(), news: len(b.New), vital: len(b.New) == 0, ready: make(chan bool, 1)}
@@ -84,6 +84,9 @@ func (s *Spool) prepare(b *Batch) (*commit, error) {
 	}
 	for _, f := range b.Freezes {
 		c.piece = appendFreeze(c.piece, f)
+	}
+	for _, w := range b.Warned {
+		c.piece = appendWarned(c.piece, w.ID, uint8(min(w.Count, 255)))
 	}
 	for _, h := range b.Hosts {
 		c.piece = appendHost(c.piece, h)
@@ -156,6 +159,11 @@ func (s *Spool) check(b *Batch) error {
 	for _, f := range b.Freezes {
 		if recipients(f.ID) == 0 {
 			return fmt.Errorf("%s: %w", f.ID, ErrUnknown)
+		}
+	}
+	for _, w := range b.Warned {
+		if recipients(w.ID) == 0 {
+			return fmt.Errorf("%s: %w", w.ID, ErrUnknown)
 		}
 	}
 	for _, h := range b.Hosts {

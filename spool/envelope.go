@@ -42,6 +42,7 @@ type Envelope struct {
 	MessageID  string // the Message-ID: header without brackets, for id= in the log
 
 	Frozen bool // set by an operator, or by a fault that wants one; nothing is tried
+	Warned int  // delay warnings its sender has had
 }
 
 // Recipient is one RCPT of a message and what became of it so far.
@@ -84,7 +85,7 @@ const (
 	Pending   State = iota // to be delivered, tried or not
 	Delivered              // the next hop answered 2xx: final
 	Failed                 // refused for good or expired; kept until its sender is told
-	Bounced                // refused for good, and a bounce that says so is in the spool: final
+	Bounced                // refused for good; a bounce that says so is in the spool, unless its sender wanted none: final
 	Discarded              // by an administrator, by name: final
 )
 
@@ -109,6 +110,13 @@ type Freeze struct {
 	Frozen bool
 }
 
+// Warned is how many times a message's sender has been told of its delay. It is
+// absolute; more than 255 count as 255.
+type Warned struct {
+	ID    ID
+	Count int
+}
+
 // HostFact is something learnt of a remote host that has to survive a restart.
 // Key is chosen by the queue (name, address and port); Value is its own
 // encoding, at most 1 KB. An empty Value forgets the key.
@@ -123,5 +131,6 @@ type Batch struct {
 	New      []*Draft
 	Outcomes []Outcome
 	Freezes  []Freeze
+	Warned   []Warned
 	Hosts    []HostFact
 }

@@ -13,6 +13,7 @@ func sampleRecords() []byte {
 	b := appendNew(nil, id, 10, 11, e, &fileBody{name: id, n: 1 << 20, crc: 7})
 	b = appendOutcome(b, &Outcome{ID: id, Rcpt: 1, State: Failed, Attempts: 3, Error: "550 no"})
 	b = appendFreeze(b, Freeze{id, true})
+	b = appendWarned(b, id, 1)
 	b = appendHost(b, HostFact{"host", []byte("value")})
 	b = appendNextID(b, 99)
 	b = appendMoved(b, id, 10, 11)

@@ -164,6 +164,8 @@ func (x *index) applyOne(r *record) (d departed, left bool) {
 			}
 			left = e.final()
 		})
+	case recWarned:
+		x.with(r.id, func(e *entry) { e.setWarned(r.warned) })
 	case recFreeze:
 		x.with(r.id, func(e *entry) { e.setFrozen(r.frozen) })
 	case recMoved:
@@ -186,13 +188,31 @@ func (x *index) applyOne(r *record) (d departed, left bool) {
 }
 
 func (e *entry) set(rcpt int, st rcptState) {
-	if e.states == nil {
-		e.states = make([]rcptState, e.rcpts)
-		for i := range e.states {
-			e.states[i].text = noText
-		}
-	}
+	e.makeStates()
+	st.warned = e.states[rcpt].warned
 	e.states[rcpt] = st
+}
+
+func (e *entry) setWarned(n uint8) {
+	e.makeStates()
+	e.states[0].warned = n
+}
+
+func (e *entry) warned() uint8 {
+	if e.states == nil {
+		return 0
+	}
+	return e.states[0].warned
+}
+
+func (e *entry) makeStates() {
+	if e.states != nil {
+		return
+	}
+	e.states = make([]rcptState, e.rcpts)
+	for i := range e.states {
+		e.states[i].text = noText
+	}
 }
 
 // insert adds a message, or replaces what is known of it by a whole new truth.
@@ -313,7 +333,7 @@ func (e *entry) envelope(id ID) (*Envelope, error) {
 	if err != nil {
 		return nil, err
 	}
-	env.ID, env.Frozen = id, e.frozen()
+	env.ID, env.Frozen, env.Warned = id, e.frozen(), int(e.warned())
 	for i := range e.states {
 		r, st := &env.Recipients[i], &e.states[i]
 		r.State, r.Attempts, r.LastError = st.state, int(st.attempts), st.text.Value()

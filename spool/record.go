@@ -20,6 +20,7 @@ const (
 	recMessage            // a message with all its state: checkpoints only
 	recEnd                // the last record of a checkpoint: how many messages it has
 	recGone               // a message was set aside
+	recWarned             // how many delay warnings a message has had; behind its recMessage in checkpoints
 )
 
 var errRecord = errors.New("malformed record")
@@ -35,6 +36,7 @@ type record struct {
 	rcpt   int         // recOutcome
 	state  rcptState   // recOutcome
 	frozen bool        // recFreeze, recMessage
+	warned uint8       // recWarned
 	host   HostFact    // recHost
 	n      uint64      // recNextID, recEnd
 }
@@ -56,6 +58,7 @@ type rcptState struct {
 	last     int64
 	attempts uint32
 	state    State
+	warned   uint8 // of the message, in its first recipient's
 }
 
 // begin and end frame a record around what is appended between them.
@@ -103,6 +106,12 @@ func appendFreeze(dst []byte, f Freeze) []byte {
 	dst, at := begin(dst, recFreeze)
 	dst = append(dst, f.ID[:]...)
 	return end(append(dst, flag(f.Frozen)), at)
+}
+
+func appendWarned(dst []byte, id ID, n uint8) []byte {
+	dst, at := begin(dst, recWarned)
+	dst = append(dst, id[:]...)
+	return end(append(dst, n), at)
 }
 
 func appendHost(dst []byte, h HostFact) []byte {
@@ -202,6 +211,8 @@ func decodeRecord(typ byte, value []byte) (r record, err error) {
 		r.id, r.rcpt, r.state = d.id(), int(d.uvarint(1<<16)), d.state()
 	case recFreeze:
 		r.id, r.frozen = d.id(), d.u8() != 0
+	case recWarned:
+		r.id, r.warned = d.id(), d.u8()
 	case recHost:
 		r.host = HostFact{Key: string(d.bytes()), Value: d.bytes()}
 	case recNextID, recEnd:
