@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"mtad/spool"
 )
 
 var update = flag.Bool("update", false, "rewrite the answers in testdata/*.txt")
@@ -138,7 +140,7 @@ func (r *rig) noteMessages(out []string) []string {
 		for _, rcpt := range env.Recipients {
 			to = append(to, rcpt.Address)
 		}
-		out = append(out, fmt.Sprintf("M: F=<%s> T=%s P=%s S=%d W=%d 8bit=%v", env.Sender, strings.Join(to, ","), env.Protocol, env.Size, env.WireSize, env.EightBit))
+		out = append(out, fmt.Sprintf("M: F=<%s> T=%s P=%s S=%d W=%d 8bit=%v", env.Sender, strings.Join(to, ","), env.Protocol, env.Size, env.WireSize, env.EightBit)+wishes(env))
 		for line := range strings.SplitAfterSeq(texts[i], "\r\n") {
 			if line != "" {
 				out = append(out, "M: "+strings.Trim(strconv.Quote(masked(line)), `"`))
@@ -146,4 +148,18 @@ func (r *rig) noteMessages(out []string) []string {
 		}
 	}
 	return out
+}
+
+// wishes is what the sender wants to hear (RFC 3461), "" where nothing was said.
+func wishes(env *spool.Envelope) string {
+	var b strings.Builder
+	if env.Ret != spool.RetUnset || env.EnvID != "" {
+		fmt.Fprintf(&b, " ret=%d envid=%s", env.Ret, env.EnvID)
+	}
+	for _, r := range env.Recipients {
+		if r.Notify != 0 || r.Orcpt != "" {
+			fmt.Fprintf(&b, " %s:notify=%d,orcpt=%s", r.Address, r.Notify, r.Orcpt)
+		}
+	}
+	return b.String()
 }

@@ -47,6 +47,7 @@ var extensions = []extension{
 		offered: func(s *session) bool { return s.inList(s.cfg.EnhancedStatusAdvertiseHosts) },
 		enable:  func(h *hello) { h.enhanced = true },
 	},
+	{keyword: "DSN", enable: func(h *hello) { h.dsn = true }}, // RFC 3461 4
 	{keyword: "STARTTLS", offered: (*session).offersTLS},
 	{
 		keyword: "AUTH",
