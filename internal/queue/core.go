@@ -23,6 +23,10 @@ type Settings struct {
 	// while a domain is suspended.
 	Domains func(id spool.ID) []string
 
+	IgnoreBounceErrorsAfter time.Duration   // ignore_bounce_errors_after
+	DelayWarning            []time.Duration // delay_warning, ascending; none: nobody is warned
+
+	MaxReports int           // Bounce and Warn actions outstanding at a time [16]
 	MaxRouting int           // Route actions outstanding at a time [256]
 	Share      int           // messages a connection carries while other lanes wait for one [50]
 	ShareTime  time.Duration // or the time it is kept then [5s]
@@ -34,6 +38,9 @@ func (s *Settings) setDefaults() {
 	}
 	if s.MaxRouting <= 0 {
 		s.MaxRouting = 256
+	}
+	if s.MaxReports <= 0 {
+		s.MaxReports = 16
 	}
 	if s.Share <= 0 {
 		s.Share = 50
@@ -94,6 +101,7 @@ type Core struct {
 	kinds     []string   // error kinds by the number that items keep
 	again     []deferral // used by apply
 
+	tell  tellings
 	tally tally
 }
 
@@ -111,6 +119,7 @@ func New(set Settings) *Core {
 		sentences:     make(map[sentence]string),
 		kinds:         []string{""},
 		lastDelivery:  DeliveryID(set.Epoch) << 40, // no id of an earlier epoch comes again
+		tell:          tellings{bounced: make(map[spool.ID][]int), alarms: make(map[*message]*failure)},
 		tally:         tally{connections: make(map[string]int)},
 	}
 }
@@ -144,9 +153,10 @@ func (c *Core) fromNow(ns int64) time.Time { return c.wall.Add(time.Duration(ns 
 
 func (c *Core) emit(a Action) { c.out = append(c.out, a) }
 
-// end closes a call: free credits find work, and the actions go out.
+// end closes a call: free credits find work, senders are told, and the actions go out.
 func (c *Core) end() []Action {
 	c.dispatch()
+	c.tellSenders()
 	return c.out
 }
 

@@ -32,7 +32,7 @@ func testHost(n int) HostAddr {
 }
 
 func envelope(id spool.ID, received time.Time, rcpts ...string) *spool.Envelope {
-	env := &spool.Envelope{ID: id, Received: received}
+	env := &spool.Envelope{ID: id, Received: received, Sender: "sender@here"}
 	for _, a := range rcpts {
 		env.Recipients = append(env.Recipients, spool.Recipient{Address: a})
 	}

@@ -22,6 +22,6 @@
 //
 // Files: core.go the contract and the clock; item.go messages and the states of
 // items; line.go, heap.go orders; routing.go; lane.go, host.go; schedule.go who
-// gets a connection; finish.go, settle.go what a report means; expire.go what
-// never got its turn; operator.go; gauges.go.
+// gets a connection; finish.go, settle.go what a report means; bounce.go,
+// warn.go what senders are told; expire.go what never got its turn; operator.go; gauges.go.
 package queue

@@ -100,6 +100,9 @@ func (c *Core) pardon(m *message) {
 			return
 		}
 	}
+	if c.tell.bounced[m.id] != nil {
+		return
+	}
 	m.doomed = false
 	c.unsay(m.id)
 }
@@ -109,10 +112,14 @@ func (c *Core) unsay(id spool.ID) {
 	delete(c.sentences, sentence{id, toBounce})
 }
 
-// executeFailed discards those that had failed already and stand in no item.
+// executeFailed discards those that had failed already and stand in no item, unless
+// their sender is being told.
 func (c *Core) executeFailed(m *message) {
 	var failed []int32
 	for i := range m.size() {
+		if slices.Contains(c.tell.bounced[m.id], i) {
+			continue
+		}
 		if r := m.rcpt(i); r.state == spool.Failed && r.doom == toDiscard {
 			failed = append(failed, int32(i))
 		}

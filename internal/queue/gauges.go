@@ -68,7 +68,9 @@ func (c *Core) summary(m *message) Summary {
 		}
 	})
 	if first == nil {
-		s.Why = "failed; kept until its sender is told"
+		if s.Why = "failed; its sender is being told"; m.null {
+			s.Why = "an undeliverable bounce"
+		}
 		return s
 	}
 	s.Why = c.why(first)

@@ -17,7 +17,11 @@ type message struct {
 	item     item   // the first item
 
 	open   int32 // recipients that are not final
+	failed int32 // of these, those whose sender is to be told
 	state  gauge
+	null   bool  // without a sender: a bounce
+	listed bool  // in tellings.failing
+	warned uint8 // delay warnings its sender has had
 	frozen bool
 	doomed bool  // an operator ended recipients of it that a delivery had
 	lost   uint8 // deliveries that died with it, running
@@ -37,6 +41,7 @@ type recipient struct {
 	attempts           int32
 	state              spool.State
 	doom               doom
+	notify             spool.Notify
 }
 
 // item is a message's recipients in one lane.
@@ -160,7 +165,8 @@ func (c *Core) admit(env *spool.Envelope) {
 	if _, known := c.messages[env.ID]; known || len(env.Recipients) == 0 {
 		return
 	}
-	m := &message{id: env.ID, received: env.Received.UnixNano(), frozen: env.Frozen}
+	m := &message{id: env.ID, received: env.Received.UnixNano(), frozen: env.Frozen,
+		null: env.Sender == "", warned: uint8(env.Warned)}
 	m.item = item{msg: m, pos: -1}
 	if n := len(env.Recipients); n > 1 {
 		m.more = &crowd{recipients: make([]recipient, n), sets: make([][]int32, 1, 2)}
@@ -173,6 +179,7 @@ func (c *Core) admit(env *spool.Envelope) {
 	c.arrivals.add(m)
 	c.tally.recipients += int(m.open)
 	c.restate(m)
+	c.watchDelay(m)
 	if len(fresh) > 0 {
 		c.place(m.newItem(fresh), ready)
 	}
@@ -188,9 +195,12 @@ func (c *Core) admit(env *spool.Envelope) {
 func (c *Core) sortRecipients(m *message, env *spool.Envelope) (fresh, again []int32) {
 	for i := range env.Recipients {
 		from, r := &env.Recipients[i], m.rcpt(i)
-		*r = recipient{firstFail: nanos(from.FirstFail), lastTry: nanos(from.LastTry), attempts: int32(from.Attempts), state: from.State}
+		*r = recipient{firstFail: nanos(from.FirstFail), lastTry: nanos(from.LastTry), attempts: int32(from.Attempts), state: from.State, notify: from.Notify}
 		if !r.state.Final() {
 			m.open++
+		}
+		if r.state == spool.Failed {
+			m.failed++
 		}
 		switch {
 		case r.state != spool.Pending:

@@ -31,12 +31,16 @@ func (c *Core) Thaw(now time.Time, id spool.ID) []Action {
 	c.begin(now)
 	if m := c.messages[id]; m != nil && m.frozen {
 		m.frozen, m.lost = false, 0
+		if m.null {
+			c.reviveFailed(m)
+		}
 		c.emit(Record{spool.Batch{Freezes: []spool.Freeze{{ID: m.id, Frozen: false}}}})
 		m.items(func(it *item) {
 			if it.state == held {
 				c.comeDue(it)
 			}
 		})
+		c.listFailing(m)
 	}
 	return c.end()
 }
@@ -49,7 +53,9 @@ func (c *Core) Retry(now time.Time, id spool.ID) []Action {
 	if m == nil {
 		return c.end()
 	}
-	c.reviveFailed(m)
+	if c.tell.bounced[id] == nil { // else its sender is being told
+		c.reviveFailed(m)
+	}
 	m.items(func(it *item) {
 		if it.lane != nil {
 			for _, s := range it.lane.order {
@@ -76,7 +82,8 @@ func (c *Core) reviveFailed(m *message) {
 	var outcomes []spool.Outcome
 	for i := range m.size() {
 		if r := m.rcpt(i); r.state == spool.Failed {
-			*r = recipient{state: spool.Pending}
+			c.setRecipient(m, r, spool.Pending)
+			r.firstFail, r.lastTry, r.attempts = 0, 0, 0
 			rcpts = appendRcpt(m, rcpts, i)
 			outcomes = append(outcomes, c.outcome(m, i, ""))
 		}

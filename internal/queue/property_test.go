@@ -24,6 +24,8 @@ type world struct {
 	waits map[DeliveryID]bool // told to wait
 	open  map[DeliveryID]bool // connections
 	asks  []Route
+	tells []Bounce // without an answer
+	warns int      // the same
 	epoch Epoch
 	lanes int
 	hosts int
@@ -36,6 +38,7 @@ type mail struct {
 	rcpts  []spool.Recipient
 	done   bool
 	frozen bool
+	warned int
 }
 
 func newWorld(t *rapid.T) *world {
@@ -54,6 +57,10 @@ func newWorld(t *rapid.T) *world {
 		MaxRouting:        rapid.IntRange(1, 4).Draw(t, "routing"),
 		Domains:           w.domains,
 		Share:             rapid.IntRange(1, 4).Draw(t, "share"),
+		MaxReports:        rapid.IntRange(1, 3).Draw(t, "reports"),
+
+		IgnoreBounceErrorsAfter: 3 * time.Hour,
+		DelayWarning:            []time.Duration{time.Hour, 4 * time.Hour},
 	}
 	w.revive()
 	return w
@@ -65,7 +72,15 @@ func (w *world) revive() {
 	set.Epoch = w.epoch
 	w.epoch++
 	w.c = New(set)
-	w.asks = nil
+	w.asks, w.warns = nil, 0
+	for _, b := range w.tells { // a report that is being written goes into the spool or not
+		if w.n%2 == 0 {
+			w.bounced(b)
+			m := w.mails[b.Message]
+			m.done = !slices.ContainsFunc(m.rcpts, func(r spool.Recipient) bool { return !r.State.Final() }) // the spool has it no more
+		}
+	}
+	w.tells = nil
 	var held []Job
 	for id := range w.open {
 		if j, busy := w.jobs[id]; busy {
@@ -93,7 +108,73 @@ func (w *world) revive() {
 
 func (w *world) envelope(id spool.ID) *spool.Envelope {
 	m := w.mails[id]
-	return &spool.Envelope{ID: id, Received: testStart.Add(time.Duration(m.n)), Recipients: m.rcpts, Frozen: m.frozen}
+	return &spool.Envelope{ID: id, Received: testStart.Add(time.Duration(m.n)), Sender: m.sender(), Recipients: m.rcpts, Frozen: m.frozen, Warned: m.warned}
+}
+
+// sender is the null sender of every fifth message.
+func (m *mail) sender() string {
+	if m.n%5 == 0 {
+		return ""
+	}
+	return "sender@here"
+}
+
+// bounce is a Bounce: of failures only, of one report at a time.
+func (w *world) bounce(b Bounce) {
+	m := w.mails[b.Message]
+	for _, i := range b.Rcpts {
+		if m.rcpts[i].State != spool.Failed || m.sender() == "" || m.done {
+			w.t.Fatalf("bounce of %v recipient %d, which is %v", b.Message, i, m.rcpts[i].State)
+		}
+	}
+	for _, other := range w.tells {
+		if other.Message == b.Message {
+			w.t.Fatalf("%v is reported twice", b.Message)
+		}
+	}
+	if w.tells = append(w.tells, b); len(w.tells)+w.warns > w.set.MaxReports {
+		w.t.Fatalf("%d reports and %d warnings at a time", len(w.tells), w.warns)
+	}
+}
+
+func (w *world) warn(a Warn) {
+	m := w.mails[a.Message]
+	if w.warns++; m.done || m.sender() == "" || a.Count <= m.warned {
+		w.t.Fatalf("warning %+v of %+v", a, m)
+	}
+	m.warned = a.Count
+	for _, i := range a.Rcpts {
+		if m.rcpts[i].State != spool.Pending {
+			w.t.Fatalf("warning of %v recipient %d, which is %v", a.Message, i, m.rcpts[i].State)
+		}
+	}
+}
+
+// bounced is the commit of a report.
+func (w *world) bounced(b Bounce) {
+	for _, i := range b.Rcpts {
+		r := &w.mails[b.Message].rcpts[i]
+		if r.State != spool.Failed {
+			w.t.Fatalf("%v recipient %d is %v while it is reported", b.Message, i, r.State)
+		}
+		r.State = spool.Bounced
+	}
+}
+
+// tell answers one Bounce, or the Warns.
+func (w *world) tell(t *rapid.T) {
+	for ; w.warns > 0; w.warns-- {
+		defer func() { w.take(w.c.Warned(w.now), 0) }()
+	}
+	if len(w.tells) == 0 {
+		return
+	}
+	b, done := w.tells[0], t == nil || rapid.IntRange(0, 3).Draw(t, "disk") > 0
+	w.tells = w.tells[1:]
+	if done {
+		w.bounced(b)
+	}
+	w.take(w.c.Bounced(w.now, b.Message, done), 0)
 }
 
 // take does what the core wants done. finished is the delivery that asked (0: none).
@@ -137,6 +218,10 @@ func (w *world) take(actions []Action, finished DeliveryID) {
 			delete(w.open, a.Delivery)
 		case Record:
 			w.record(a.Batch)
+		case Bounce:
+			w.bounce(a)
+		case Warn:
+			w.warn(a)
 		case Completed:
 			m := w.mails[a.Message]
 			if m.done {
@@ -446,8 +531,8 @@ func (w *world) tick(t *rapid.T) {
 	w.take(w.c.Tick(w.now), 0)
 }
 
-// finish lets everything work from now on and expects every message to end, or to be
-// kept for its sender: NextWake leads there.
+// finish lets everything work from now on and expects every message to end, those that
+// failed in a bounce: NextWake leads there.
 func (w *world) finish() {
 	clear(w.dead)
 	for _, s := range w.c.Suspensions() {
@@ -473,6 +558,8 @@ func (w *world) finish() {
 			w.asks = w.asks[1:]
 			d := Destination{Router: "r", Transport: "smtp", Lane: "d0", Hosts: []HostAddr{testHost(0)}, Recipients: ask.Rcpts}
 			w.take(w.c.Routed(w.now, ask.Message, []Destination{d}, nil), 0)
+		case len(w.tells)+w.warns > 0:
+			w.tell(nil)
 		case len(w.jobs) > 0:
 			j := w.jobs[slices.Min(slices.Collect(maps.Keys(w.jobs)))]
 			delete(w.jobs, j.Delivery)
@@ -500,15 +587,13 @@ func (w *world) settled() {
 		w.t.Fatalf("connections are left open: %v", w.open)
 	}
 	for id, m := range w.mails {
-		failed := false
 		for _, r := range m.rcpts {
-			failed = failed || r.State == spool.Failed
-			if r.State == spool.Pending {
+			if !r.State.Final() {
 				w.t.Fatalf("%v: a recipient is forgotten: %s", id, w.describe(id))
 			}
 		}
-		if m.done == failed {
-			w.t.Fatalf("%v: completed %v, recipients failed %v", id, m.done, failed)
+		if !m.done {
+			w.t.Fatalf("%v: not completed", id)
 		}
 	}
 }
@@ -545,6 +630,7 @@ func TestWorld(t *testing.T) {
 			"report2": w.report,
 			"report3": w.report,
 			"die":     w.die,
+			"tell":    w.tell,
 			"operate": w.operate,
 			"tick":    w.tick,
 			"breaks":  func(t *rapid.T) { w.dead[testHost(rapid.IntRange(0, 4).Draw(t, "host"))] = true },

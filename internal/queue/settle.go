@@ -41,7 +41,14 @@ func (c *Core) setRecipient(m *message, r *recipient, to spool.State) {
 		m.open--
 		c.tally.recipients--
 	}
+	switch {
+	case to == spool.Failed && r.state != spool.Failed:
+		m.failed++
+	case to != spool.Failed && r.state == spool.Failed:
+		m.failed--
+	}
 	r.state = to
+	c.listFailing(m)
 }
 
 // settled lets go of a message of which nothing remains.
@@ -57,6 +64,7 @@ func (c *Core) settled(m *message) {
 	c.restate(m)
 	delete(c.messages, m.id)
 	c.unsay(m.id)
+	c.forgetFailures(m)
 	c.arrivals.gone()
 	if m.seq <= c.restored && m.received > c.startedAt-int64(time.Minute) {
 		c.finishedEarly[m.id] = struct{}{}

@@ -118,6 +118,7 @@ func (c *Core) restate(m *message) {
 	c.tally.messages[m.state]--
 	c.tally.messages[to]++
 	m.state = to
+	c.listFailing(m)
 }
 
 func (m *message) gauge() gauge {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,9 +21,10 @@ var update = flag.Bool("update", false, "rewrite the stories in testdata")
 //
 //	set parallel 2 conns 5 batch 100 linger 1s rate 0 share 50 retry 15m limit 4d
 //	route x mx1 mx2                  mail for domain x goes to these; "route x" alone: routing fails for now
-//	at 10:00:00                      the time of the next events; "tick" tells the core
-//	arrive m1 a@x b@y                restore does the same before start
+//	at 10:00:00, at +1d 10:00:00     the time of the next events; "tick" tells the core
+//	arrive m1 a@x b@y=never          restore does the same before start; a name that begins with bounce has no sender, a@x+failed has failed
 //	finished d1 [busy|dead|again|untried] [closed] [r0=delivered|deferred|failed ...]
+//	told m1, untold m1, warned       the report that was asked for is in the spool, or not
 //	lost d1; freeze, thaw, retry, show m1; remove, bounce, reroute m1 [r0 ...]
 //	suspend, resume all | domain *.x | site mx*, and "1h"; wake (to the next wake-up); drain; gauges
 func TestStories(t *testing.T) {
@@ -56,12 +58,13 @@ type story struct {
 	routes map[string][]string
 	rcpts  map[string][]string
 	jobs   map[DeliveryID]Job
+	first  map[spool.ID]time.Time // deferrals
 	out    strings.Builder
 }
 
 func tell(t *testing.T, text string) string {
 	s := &story{
-		t: t, now: testStart, routes: map[string][]string{}, rcpts: map[string][]string{}, jobs: map[DeliveryID]Job{},
+		t: t, now: testStart, routes: map[string][]string{}, rcpts: map[string][]string{}, jobs: map[DeliveryID]Job{}, first: map[spool.ID]time.Time{},
 		set: Settings{Epoch: 0, Limits: limits(20, 500, time.Second, 0), Rules: fixedRules{15 * time.Minute, 96 * time.Hour}},
 	}
 	for line := range strings.Lines(text) {
@@ -95,11 +98,7 @@ func (s *story) event(verb string, args []string) {
 	case "route":
 		s.routes[args[0]] = args[1:]
 	case "at":
-		clock, err := time.Parse("15:04:05", args[0])
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		s.now = testStart.Truncate(24 * time.Hour).Add(clock.Sub(clock.Truncate(24 * time.Hour)))
+		s.now = s.moment(args)
 	case "restore":
 		s.c.Restore(s.now, s.envelope(args))
 	case "start":
@@ -119,16 +118,40 @@ func (s *story) event(verb string, args []string) {
 	}
 }
 
+// moment reads "10:00:00" of the first day, or "+2d 10:00:00".
+func (s *story) moment(args []string) time.Time {
+	days, _ := strconv.Atoi(strings.Trim(args[0], "+d"))
+	clock, err := time.Parse("15:04:05", args[len(args)-1])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	day := testStart.Truncate(24*time.Hour).AddDate(0, 0, days)
+	return day.Add(clock.Sub(clock.Truncate(24 * time.Hour)))
+}
+
+// clock is its inverse.
+func clock(t time.Time) string {
+	text := t.UTC().Format("15:04:05")
+	if days := int(t.Sub(testStart.Truncate(24*time.Hour)) / (24 * time.Hour)); days > 0 {
+		text = fmt.Sprintf("+%dd %s", days, text)
+	}
+	return text
+}
+
 func (s *story) command(verb string, args []string) []Action {
 	switch verb {
 	case "tick":
 		return s.c.Tick(s.now)
 	case "wake":
 		s.now = s.c.NextWake()
-		fmt.Fprintf(&s.out, "  it is %s\n", s.now.UTC().Format("15:04:05"))
+		fmt.Fprintf(&s.out, "  it is %s\n", clock(s.now))
 		return s.c.Tick(s.now)
 	case "drain":
 		return s.c.Drain(s.now)
+	case "told", "untold":
+		return s.c.Bounced(s.now, storyID(args[0]), verb == "told")
+	case "warned":
+		return s.c.Warned(s.now)
 	case "lost":
 		return s.c.Lost(s.now, deliveryOf(args[0]))
 	case "freeze":
@@ -183,6 +206,16 @@ func (s *story) configure(args []string) {
 			lim.MaxRate = float64(n)
 		case "share":
 			s.set.Share = n
+		case "reports":
+			s.set.MaxReports = n
+		case "ignore":
+			s.set.IgnoreBounceErrorsAfter = d
+		case "warning":
+			s.set.DelayWarning = nil
+			for step := range strings.SplitSeq(args[i+1], ":") {
+				d, _ := time.ParseDuration(step)
+				s.set.DelayWarning = append(s.set.DelayWarning, d)
+			}
 		case "retry":
 			rules.every = d
 		case "limit":
@@ -215,8 +248,25 @@ func deliveryOf(name string) DeliveryID {
 }
 
 func (s *story) envelope(args []string) *spool.Envelope {
-	s.rcpts[args[0]] = args[1:]
-	return envelope(storyID(args[0]), s.now, args[1:]...)
+	var addresses []string
+	var notify []spool.Notify
+	var fates []spool.State
+	for _, a := range args[1:] {
+		a, fate, _ := strings.Cut(a, "+")
+		address, wish, _ := strings.Cut(a, "=")
+		addresses = append(addresses, address)
+		fates = append(fates, spool.State(max(slices.Index(stateNames[:], fate), 0)))
+		notify = append(notify, notifyWords[wish])
+	}
+	s.rcpts[args[0]] = addresses
+	env := envelope(storyID(args[0]), s.now, addresses...)
+	for i, n := range notify {
+		env.Recipients[i].Notify, env.Recipients[i].State = n, fates[i]
+	}
+	if strings.HasPrefix(args[0], "bounce") {
+		env.Sender = ""
+	}
+	return env
 }
 
 func (s *story) report(args []string) Report {
@@ -241,6 +291,8 @@ func (s *story) report(args []string) Report {
 	return r
 }
 
+var notifyWords = map[string]spool.Notify{"never": spool.NotifyNever, "success": spool.NotifySuccess, "delay": spool.NotifyDelay}
+
 // outcome reads "r0=delivered".
 func (s *story) outcome(id spool.ID, text string) spool.Outcome {
 	rcpt, fate, _ := strings.Cut(strings.TrimPrefix(text, "r"), "=")
@@ -255,7 +307,10 @@ func (s *story) outcome(id spool.ID, text string) spool.Outcome {
 	case "failed":
 		o.State = spool.Failed
 	case "deferred":
-		o.Attempts, o.FirstFail = 1, s.now
+		if s.first[id].IsZero() {
+			s.first[id] = s.now
+		}
+		o.Attempts, o.FirstFail = 1, s.first[id]
 	}
 	return o
 }
@@ -293,7 +348,13 @@ func (s *story) show(actions []Action) {
 		case GaveUp:
 			fmt.Fprintf(&s.out, "  ** %s r%d %s\n", name(a.Message), a.Rcpt, a.Text)
 		case Deferred:
-			fmt.Fprintf(&s.out, "  == %s %v until %s %s\n", name(a.Message), a.Rcpts, a.Next.UTC().Format("15:04:05"), a.Text)
+			fmt.Fprintf(&s.out, "  == %s %v until %s %s\n", name(a.Message), a.Rcpts, clock(a.Next), a.Text)
+		case Bounce:
+			fmt.Fprintf(&s.out, "  bounce %s %v\n", name(a.Message), a.Rcpts)
+		case Warn:
+			fmt.Fprintf(&s.out, "  warn the sender of %s %v (%d)\n", name(a.Message), a.Rcpts, a.Count)
+		case Dropped:
+			fmt.Fprintf(&s.out, "  dropped %s r%d\n", name(a.Message), a.Rcpt)
 		case Frozen:
 			fmt.Fprintf(&s.out, "  log %s %s\n", name(a.Message), a.Text)
 		}

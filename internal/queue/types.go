@@ -200,6 +200,7 @@ type Summary struct {
 //	Lost(now, DeliveryID) []Action             the delivery is dead; what it last was given goes again (at its place); a message lost twice running is frozen
 //	Tick(now) []Action                         due messages, lingers that end, rates
 //	NextWake() time.Time                       when Tick wants to be called; zero: not until something happens
+//	Bounced(now, id, done), Warned(now) []Action   what a Bounce or a Warn came to
 //	Freeze/Thaw/Retry(now, id), Remove/Bounce/Reroute(now, id, rcpts, ...)      an operator's hand; an unknown id is no harm
 //	Suspend(now, Suspension), Resume(now, scope, pattern)   nothing new is begun of what they name
 //	Drain(now) []Action                        no new jobs; every Finished is answered Hangup; waiting ones are hung up now
