@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"mtad/internal/dsn"
 	"mtad/internal/mainlog"
 	"mtad/internal/outbound"
 	"mtad/internal/queue"
@@ -214,10 +215,14 @@ func (a *attempt) record(fates []outbound.Fate) error {
 		outcomes[i] = a.outcome(&fates[i], now)
 	}
 	a.h.reached("attempt: answered")
-	err := a.commit(&spool.Batch{Outcomes: outcomes})
+	success := a.relayed(fates)
+	err := a.commitWith(success, outcomes)
 	a.h.reached("attempt: recorded")
 	a.report.Outcomes = append(a.report.Outcomes, outcomes...)
 	a.tell(fates)
+	if err == nil && success != nil && success.Envelope != nil {
+		a.h.reports.sent(dsn.Relayed, a.job.Message, success.Envelope)
+	}
 	return err
 }
 

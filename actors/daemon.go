@@ -35,6 +35,8 @@ type Daemon struct {
 	retry      *route.Retry
 	transports map[string]*outbound.Transport
 	handoffs   *handoffs
+	recorder   *recorder
+	reports    *reports
 	inlets     []*inlet
 	fatal      func(reason any)
 
@@ -96,6 +98,10 @@ func start(o Options, lookup route.Lookup, at func(point string)) *Daemon {
 		running:    make(chan struct{}),
 		empty:      make(chan struct{}),
 	}
+	d.recorder = &recorder{commit: d.spool.Commit, fault: func(err error) {
+		d.log.Panic("cannot record a decision of the queue: "+err.Error(), nil)
+	}}
+	d.reports = &reports{h: d, under: make(map[spool.ID]bool)}
 	d.inbound = inbound.NewServer(inbound.Deps{
 		Config:   func() *config.Config { return d.cfg },
 		Spool:    o.Spool,

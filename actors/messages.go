@@ -33,6 +33,14 @@ type (
 		faults []queue.RouteFault
 	}
 
+	// bounced, warned: reporting goroutine → queue: what the core's Bounce, or Warn,
+	// came to. Not done: the core asks again.
+	bounced struct {
+		id   spool.ID
+		done bool
+	}
+	warned struct{}
+
 	// startDelivery: queue → supervisor. Dropped where the epoch is over.
 	startDelivery struct{ job queue.Job }
 

@@ -23,7 +23,7 @@ var (
 // Kinds of actor: the label's whole range.
 var kinds = map[string]*kindCounts{
 	"queue": newKind("queue"), "listener": newKind("listener"), "connection": newKind("connection"),
-	"delivery": newKind("delivery"), "session": newKind("session"), "routing": newKind("routing"),
+	"delivery": newKind("delivery"), "session": newKind("session"), "routing": newKind("routing"), "report": newKind("report"),
 }
 
 type kindCounts struct {

@@ -53,6 +53,11 @@ func (q *queueActor) Receive(ctx actor.Context) {
 		q.handle(m.report.Message)
 		q.asked[m.report.Delivery] = ctx.Sender()
 		q.apply(q.core.Finished(now, m.report), nil)
+	case *bounced:
+		q.handle(m.id)
+		q.apply(q.core.Bounced(now, m.id, m.done), nil)
+	case *warned:
+		q.apply(q.core.Warned(now), nil)
 	case *lost:
 		delete(q.asked, m.delivery)
 		q.apply(q.core.Lost(now, m.delivery), nil)
@@ -91,7 +96,7 @@ func (q *queueActor) begin(now time.Time, m *inFlight) {
 	})
 	if !m.suspect.IsZero() {
 		q.h.log.Frozen(m.suspect, "the queue failed twice while handling it")
-		q.commit(spool.Batch{Freezes: []spool.Freeze{{ID: m.suspect, Frozen: true}}})
+		q.h.recorder.record(spool.Batch{Freezes: []spool.Freeze{{ID: m.suspect, Frozen: true}}})
 	}
 	q.core.InFlight(now, m.jobs)
 	q.apply(q.core.Start(now), nil)
@@ -129,7 +134,14 @@ func (q *queueActor) do(a queue.Action, env *spool.Envelope) {
 	case queue.Hangup:
 		q.answer(a.Delivery, &hangup{}, true)
 	case queue.Record:
-		q.commit(a.Batch)
+		q.h.recorder.record(a.Batch)
+	case queue.Bounce:
+		q.report(&bounced{id: a.Message}, func() any { return &bounced{a.Message, q.h.reports.bounce(a.Message, a.Rcpts)} })
+	case queue.Warn:
+		q.report(&warned{}, func() any {
+			q.h.reports.warn(a.Message, a.Rcpts, a.Count)
+			return &warned{}
+		})
 	default:
 		q.tell(a)
 	}
@@ -149,9 +161,26 @@ func (q *queueActor) tell(a queue.Action) {
 		for _, i := range a.Rcpts {
 			log.Deferred(mainlog.Deferral{ID: a.Message, Address: q.h.address(a.Message, i), Router: a.Router, Transport: a.Transport, Text: a.Text, Next: a.Next})
 		}
+	case queue.Dropped:
+		log.ErrorIgnored(a.Message, q.h.address(a.Message, a.Rcpt), "an undeliverable bounce, older than ignore_bounce_errors_after")
 	case queue.Frozen:
 		log.Frozen(a.Message, a.Text)
 	}
+}
+
+// report has a sender told, once all that was decided so far is durable. After a
+// panic in it the answer is the one that is given.
+func (q *queueActor) report(answer any, tell func() any) {
+	to := q.self
+	q.h.recorder.after(func() {
+		defer func() {
+			if fault := recover(); fault != nil {
+				q.h.panicked("report", fault)
+			}
+			q.h.root.Send(to, answer)
+		}()
+		answer = tell()
+	})
 }
 
 // answer tells a delivery what becomes of its connection. over: it is out of our books then.
@@ -214,15 +243,6 @@ func domains(env *spool.Envelope, rcpts []int) string {
 		}
 	}
 	return key
-}
-
-// commit makes a decision of the schedule durable, outside.
-func (q *queueActor) commit(b spool.Batch) {
-	go func() {
-		if err := q.h.spool.Commit(&b); err != nil {
-			q.h.log.Panic("cannot record a decision of the queue: "+err.Error(), nil)
-		}
-	}()
 }
 
 // arm sets the timer for the core's next due time.

@@ -28,6 +28,9 @@ func (d *Daemon) queueSettings(epoch queue.Epoch) queue.Settings {
 		Rules:             d.retry,
 		Address:           d.address,
 		Domains:           d.domains,
+
+		IgnoreBounceErrorsAfter: d.cfg.IgnoreBounceErrorsAfter,
+		DelayWarning:            d.cfg.DelayWarning,
 	}
 }
 

@@ -34,6 +34,7 @@ var table = []Metric{
 	{"mtad_delivery_seconds", "histogram", "transport", "How long outgoing transactions took."},
 	{"mtad_recipients_delivered_total", "counter", "", "Recipients that the next hop took."},
 	{"mtad_message_age_seconds", "histogram", "", "Time from acceptance to delivery, for each recipient."},
+	{"mtad_reports_total", "counter", "kind=failed|delayed|relayed", "Bounces, delay warnings, and reports of mail relayed to hosts without DSN, that were written."},
 	{"mtad_handoffs_total", "counter", "result=resumed|full|clear|kept|refused", "Connections handed on to the next message, by how TLS came again."},
 	{"mtad_handoff_hosts_remembered", "gauge", "", "Hosts known not to carry on after TLS is shut down."},
 	{"mtad_delivery_connections", "gauge", "transport", "Outgoing connections now."},

@@ -198,6 +198,8 @@ func (b *binder) set(o option, raw any, path []string) {
 		*p, err = stringOf(raw, `a rate, as in "100/s"`, parseRate)
 	case *time.Duration:
 		*p, err = duration(o, raw)
+	case *Times:
+		*p, err = times(raw)
 	case *[]RetryStep:
 		*p, err = stringOf(raw, `a retry rule, as in "F,2h,15m; G,16h,1h,1.5"`, parseRetryRule)
 	case **expand.String:

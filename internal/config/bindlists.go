@@ -18,6 +18,8 @@ func (b *binder) setMany(o option, raw any, path []string) {
 		*p = parseList(b, raw, path, b.cfg.HostLists, lists.ParseHosts)
 	case **lists.DomainList:
 		*p = parseList(b, raw, path, b.cfg.DomainLists, lists.ParseDomains)
+	case **lists.AddressList:
+		*p = parseList(b, raw, path, b.cfg.AddressLists, lists.ParseAddresses)
 	case *[]string:
 		*p = b.words(o, raw, path)
 	case *map[string][]string:

@@ -109,6 +109,10 @@ type Config struct {
 	CheckSpoolSpace int64 `opt:"check_spool_space" unset:"10M + message_size_limit" min:"0" example:"60M"`
 	// Free inodes on the spool's disk below which mail is answered 452.
 	CheckSpoolInodes int64 `opt:"check_spool_inodes" kind:"count" default:"100" min:"0"`
+	// How long a bounce that cannot be delivered is kept, frozen: nobody is left to tell. Then it is tried once more, and discarded with a line in the log where that fails. 0 discards it at once.
+	IgnoreBounceErrorsAfter time.Duration `opt:"ignore_bounce_errors_after" default:"2d" min:"0s"`
+	// Ages of a message at which its sender is warned that it waits, as "4h:8h:24h"; behind the last one, the last interval goes on, and one time alone is the interval. Bounces, and mail from lists and programs (List-ID:, Precedence: bulk, Auto-Submitted:), draw no warning. 0 is off.
+	DelayWarning Times `opt:"delay_warning" default:"24h"`
 	// Outgoing connections at one time, to all hosts together.
 	RemoteMaxParallel int `opt:"remote_max_parallel" default:"200" min:"1"`
 
@@ -146,6 +150,9 @@ type Config struct {
 
 	Warnings []string // for check and the log at start: not errors, but worth saying
 }
+
+// Times is a list of ascending times.
+type Times []time.Duration
 
 // Listen is one [[listen]].
 type Listen struct {
@@ -271,8 +278,10 @@ type Transport struct {
 type Retry struct {
 	// Domains the rule is for.
 	Domains *lists.DomainList `opt:"domains" default:"*"`
-	// Kinds of error it is for: connect, timeout, refused, lost_connection, tls, auth, dns, mail_4xx, rcpt_4xx, data_4xx.
-	Errors []string `opt:"errors" kind:"words" unset:"all" oneof:"connect timeout refused lost_connection tls auth dns mail_4xx rcpt_4xx data_4xx"`
+	// Addresses the rule is for, where domains alone do not tell.
+	Addresses *lists.AddressList `opt:"addresses" unset:"all"`
+	// Kinds of error it is for: connect, timeout, refused, lost_connection, tls, auth, dns (routing that has to wait), mail_4xx, rcpt_4xx, data_4xx, quota (a full mailbox; it is among the three before it too).
+	Errors []string `opt:"errors" kind:"words" unset:"all" oneof:"connect timeout refused lost_connection tls auth dns mail_4xx rcpt_4xx data_4xx quota"`
 	// Steps, separated by semicolons. F,2h,15m: every 15 minutes until 2 hours after the first failure. G,16h,1h,1.5: until 16 hours, an hour first, then each interval 1.5 times the one before, a day at most. An address has failed for good when an attempt behind the last cutoff is deferred.
 	Rule []RetryStep `opt:"rule" default:"F,2h,15m; G,16h,1h,1.5; F,4d,6h"`
 }

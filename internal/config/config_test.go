@@ -71,6 +71,19 @@ func said(t *testing.T, file string) string {
 }
 
 // Every option is read into its field.
+func TestTimes(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"4h:8h:24h": "[4h0m0s 8h0m0s 24h0m0s]", "1d": "[24h0m0s]", "0": "[]", "": "[]", " 1h : 2h ": "[1h0m0s 2h0m0s]",
+		"2h:1h": "wrong", "1h:1h": "wrong", "1s": "wrong", "1h:": "wrong", "x": "wrong", "0:1h": "wrong",
+	} {
+		got, err := parseTimes(text)
+		if s := fmt.Sprint([]time.Duration(got)); err == nil && s != want || (err != nil) != (want == "wrong") {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+}
+
 func TestEveryOption(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -109,6 +122,8 @@ drain_timeout = "1w"
 check_spool_space = 7
 check_spool_inodes = 8
 remote_max_parallel = 9
+ignore_bounce_errors_after = "0"
+delay_warning = "4h:8h:1d"
 pipelining_advertise_hosts = []
 chunking_advertise_hosts = "192.0.2.1"
 enhanced_status_advertise_hosts = "*"
@@ -171,6 +186,7 @@ handoff_timeout = "2s"
 [[retry]]
 domains = "example.com"
 errors = ["tls", "rcpt_4xx"]
+addresses = ["a@example.org", "+them"]
 rule = "F,2h,15m; G,4d,1h,1.5"
 
 [admin]
@@ -188,7 +204,7 @@ token_file = "admin.token"
 	seen.SMTPBanner, seen.ReceivedHeaderText, seen.Warnings = nil, nil, nil
 	seen.Routers = slices.Clone(cfg.Routers)
 	seen.Routers[0].Domains, seen.Retry = nil, slices.Clone(cfg.Retry)
-	seen.Retry[0].Domains = nil
+	seen.Retry[0].Domains, seen.Retry[0].Addresses = nil, nil
 	seen.Transports = nil
 	mda := *cfg.Transports["mda"]
 	for name, got := range map[string]*expand.String{
@@ -212,7 +228,7 @@ token_file = "admin.token"
 		File: "config.toml", Dir: dir, PrimaryHostname: "relay.example.net", SpoolDirectory: "/var/spool/mtad", LogFilePath: "stderr", LogFormat: "json",
 		TLSGroups: "X25519:P-256", TLSLogPeerDN: true, SMTPAcceptMax: 1, SMTPAcceptMaxPerHost: 2, SMTPAcceptMaxPerConnection: 3,
 		SMTPReceiveTimeout: 90 * time.Minute, SMTPMaxErrors: 4, MessageSizeLimit: 10 << 10, RecipientsMax: 5, ReceivedHeadersMax: 6,
-		DrainTimeout: 7 * 24 * time.Hour, CheckSpoolSpace: 7, CheckSpoolInodes: 8, RemoteMaxParallel: 9, User: "root", Group: "root",
+		DrainTimeout: 7 * 24 * time.Hour, CheckSpoolSpace: 7, CheckSpoolInodes: 8, RemoteMaxParallel: 9, DelayWarning: Times{4 * time.Hour, 8 * time.Hour, 24 * time.Hour}, User: "root", Group: "root",
 		HostLists:    map[string][]string{"inside": {"10.0.0.0/8"}},
 		DomainLists:  map[string][]string{"ours": {"*.example.org"}},
 		AddressLists: map[string][]string{"them": {"a@example.org"}},
@@ -229,6 +245,7 @@ token_file = "admin.token"
 	host := func(a string) lists.Host { return lists.Host{Addr: netip.MustParseAddr(a)} }
 	for name, got := range map[string]bool{
 		"host_accept_relay":               cfg.HostAcceptRelay.Match(host("10.1.1.1")).Answer == lists.Yes,
+		"retry.addresses":                 cfg.Retry[0].Addresses.Match("a@example.org").Answer == lists.Yes && cfg.Retry[0].Addresses.Match("b@example.org").Answer == lists.No,
 		"tls_advertise_hosts":             cfg.TLSAdvertiseHosts.Match(host("192.0.2.10")).Answer == lists.Yes,
 		"tls_hosts":                       cfg.TLSHosts.Match(host("192.0.2.11")).Answer == lists.Yes,
 		"tls_verify_hosts":                cfg.TLSVerifyHosts.Match(host("192.0.2.12")).Answer == lists.Yes,

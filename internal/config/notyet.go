@@ -5,7 +5,7 @@ import "strings"
 // arriving are options and values that belong to mtad and that this build does
 // not have yet. A line goes when its option comes.
 var arriving = map[string]string{
-	"":          `proxy_protocol_hosts ignore_bounce_errors_after delay_warning`,
+	"":          `proxy_protocol_hosts`,
 	"transport": `hosts_try_auth hosts_require_auth`,
 	"=driver":   "lookuphost",
 }

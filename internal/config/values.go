@@ -139,6 +139,33 @@ func checkHostName(name string) error {
 }
 
 // parseRetryRule reads "F,2h,15m; G,16h,1h,1.5".
+// times expects Exim's list of times; 0 and "" are none.
+func times(raw any) (Times, error) {
+	if n, ok := raw.(int64); ok && n == 0 {
+		return nil, nil
+	}
+	return stringOf(raw, `times, as in "4h:8h:24h"`, parseTimes)
+}
+
+func parseTimes(s string) (all Times, err error) {
+	if s == "" || s == "0" {
+		return nil, nil
+	}
+	for part := range strings.SplitSeq(s, ":") {
+		t, err := ParseTime(strings.TrimSpace(part))
+		switch {
+		case err != nil:
+			return nil, err
+		case t < time.Minute:
+			return nil, fmt.Errorf("%s is too little; the least is 1m", t)
+		case len(all) > 0 && t <= all[len(all)-1]:
+			return nil, fmt.Errorf("%q is not later than the time before it", part)
+		}
+		all = append(all, t)
+	}
+	return all, nil
+}
+
 func parseRetryRule(s string) ([]RetryStep, error) {
 	var steps []RetryStep
 	for i, part := range strings.Split(strings.TrimRight(s, "; \t"), ";") {

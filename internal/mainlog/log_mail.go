@@ -14,6 +14,7 @@ func (l *Log) Received(r Reception) {
 	if r.Client.Addr.IsValid() {
 		n.client(" H=", r.Client)
 	}
+	n.word(" U=", "user", r.User)
 	n.word(" P=", "protocol", r.Protocol)
 	n.tls(r.TLS, false)
 	n.auth(r.Authenticator, r.AuthID)
@@ -127,6 +128,18 @@ func (l *Log) Retried(id ID, who string) {
 
 // Removed says that an administrator discarded what remained of a message.
 func (l *Log) Removed(id ID, who string) { l.about(id, "removed", " removed by ", "who", who) }
+
+// ErrorIgnored says that a bounce could not be delivered to a recipient, and that
+// nobody is told.
+func (l *Log) ErrorIgnored(id ID, address, why string) {
+	n := l.begin("error_ignored", id)
+	if n == nil {
+		return
+	}
+	n.address(" ", "address", address)
+	n.text(": error ignored: ", "reason", why)
+	n.end(toMain)
+}
 
 // Damaged says that a message cannot be read back from the spool and what was done with it.
 func (l *Log) Damaged(id ID, text string) { l.about(id, "damaged", " damaged: ", "error", text) }

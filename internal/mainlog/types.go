@@ -47,6 +47,7 @@ type Reception struct {
 	ID            ID
 	Sender        string // "" is the null sender, logged as <>
 	Client        Client // zero for a bounce of our own
+	User          string // U=: who made a bounce of our own
 	Protocol      string // smtp, esmtp, esmtps, esmtpa, esmtpsa, local
 	TLS           TLS
 	Authenticator string // A=: its name in the configuration

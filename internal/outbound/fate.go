@@ -77,8 +77,16 @@ func refusal(t *Target, scope Scope, after string, a smtp.Answer) *Fault {
 	}
 	if !f.forGood() {
 		f.Kind, f.Code = kindOf(after)
+		if mailboxFull(f.Reply) && strings.HasSuffix(f.Kind, "_4xx") {
+			f.Kind += " quota"
+		}
 	}
 	return f
+}
+
+// mailboxFull reports the enhanced code X.2.2 (RFC 3463 3.3).
+func mailboxFull(reply string) bool {
+	return len(reply) > 4 && strings.HasPrefix(strings.TrimLeft(reply[4:], "245"), ".2.2 ")
 }
 
 // kindOf names a refusal that is not for good as retry rules and Exim's log do.

@@ -119,10 +119,10 @@ func (c *Core) follow(it *item, p part) {
 		it.lane.confirmed = c.ns - maxRouteAge + int64(5*time.Minute)
 		c.place(it, ready)
 	case p.fault != nil:
-		c.deferFor(it, "route", p.fault.Router, p.fault.Text)
+		c.deferFor(it, "dns", p.fault.Router, p.fault.Text)
 	case len(p.dest.Hosts) == 0:
 		c.setLane(it, nil)
-		c.deferFor(it, "route", p.dest.Router, "no hosts to send to")
+		c.deferFor(it, "dns", p.dest.Router, "no hosts to send to")
 	default:
 		l := c.laneFor(p.dest)
 		c.setLane(it, l)

@@ -2,6 +2,7 @@ package route
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,7 +40,8 @@ type Retry struct {
 
 type retryRule struct {
 	domains *lists.DomainList
-	kinds   []string // empty: all
+	address *lists.AddressList // nil: all
+	kinds   []string           // empty: all
 	steps   []retryStep
 	longest time.Duration // the longest wait
 	text    string        // as an operator writes it
@@ -72,7 +74,7 @@ func NewRetry(rules []config.Retry) *Retry {
 }
 
 func newRetryRule(c config.Retry) retryRule {
-	rule := retryRule{domains: c.Domains, kinds: c.Errors}
+	rule := retryRule{domains: c.Domains, address: c.Addresses, kinds: c.Errors}
 	var from, wait time.Duration
 	for _, s := range c.Rule {
 		step := newRetryStep(s, from, wait)
@@ -118,7 +120,7 @@ func grow(wait time.Duration, factor float64) time.Duration {
 func (r *Retry) Next(domain, address, kind string, firstFail, lastTry, now time.Time, attempts int) (time.Time, bool) {
 	clock := time.Now() // not now: a time that was kept as a number has one clock only
 	settled := r.watch.settled(clock.Round(0).Sub(r.born.Round(0)), clock.Sub(r.born))
-	rule := r.rule(domain, kind)
+	rule := r.rule(domain, address, kind)
 	first, last, at := firstFail.Round(0), lastTry.Round(0), now.Round(0)
 	if first.Unix() <= 0 { // zero, or the zero of a time kept as a number
 		first = at
@@ -137,12 +139,12 @@ func (r *Retry) Next(domain, address, kind string, firstFail, lastTry, now time.
 	return now.Add(step.wait(age, first, last, at)), true
 }
 
-// rule returns the first that is for the domain and the kind of error; the last
-// is for all.
-func (r *Retry) rule(domain, kind string) *retryRule {
+// rule returns the first that is for the domain, the address and the kind of error;
+// the last is for all.
+func (r *Retry) rule(domain, address, kind string) *retryRule {
 	for i := range r.rules {
 		rule := &r.rules[i]
-		if len(rule.kinds) > 0 && !slices.Contains(rule.kinds, kind) {
+		if !rule.isFor(kind) || rule.address != nil && rule.address.Match(address).Answer != lists.Yes {
 			continue
 		}
 		if yes, _ := rule.covers(domain); yes {
@@ -156,6 +158,20 @@ func (r *Retry) rule(domain, kind string) *retryRule {
 func (r *retryRule) covers(domain string) (yes bool, item string) {
 	in := r.domains.Match(domain)
 	return in.Answer == lists.Yes, in.Item
+}
+
+// isFor reports whether the rule is for a kind of error. "rcpt_4xx quota" is of both
+// kinds.
+func (r *retryRule) isFor(kind string) bool {
+	if len(r.kinds) == 0 {
+		return true
+	}
+	for word := range strings.FieldsSeq(kind) {
+		if slices.Contains(r.kinds, word) {
+			return true
+		}
+	}
+	return false
 }
 
 // age is how long the address has been failing, as far as the clock can be

@@ -36,6 +36,7 @@ type Option struct {
 var types = map[string]string{
 	"string": "string", "bool": "true or false", "int": "number", "int64": "size", "float64": "rate",
 	"time.Duration": "time", "*lists.HostList": "host list", "*expand.String": "string, expanded", "*lists.DomainList": "domain list", "[]RetryStep": "retry rule",
+	"*lists.AddressList": "address list", "Times": "times",
 	// by kind
 	"file": "file name", "logfile": "file name", "count": "number", "hosts": "hosts", "prompts": "list of strings", "words": "words", "routes": "routes",
 	"named": "lists",
