@@ -101,7 +101,7 @@ func start(o Options, lookup route.Lookup, at func(point string)) *Daemon {
 	d.recorder = &recorder{commit: d.spool.Commit, fault: func(err error) {
 		d.log.Panic("cannot record a decision of the queue: "+err.Error(), nil)
 	}}
-	d.reports = &reports{h: d, under: make(map[spool.ID]bool)}
+	d.reports = &reports{h: d, under: make(map[spool.ID]chan struct{})}
 	d.inbound = inbound.NewServer(inbound.Deps{
 		Config:   func() *config.Config { return d.cfg },
 		Spool:    o.Spool,

@@ -317,7 +317,7 @@ func readMessage(in *bufio.Reader) (subject string) {
 		if err != nil || line == "." {
 			return subject
 		}
-		if s, ok := strings.CutPrefix(line, "Subject: "); ok {
+		if s, ok := strings.CutPrefix(line, "Subject: "); ok && subject == "" {
 			subject = s
 		}
 	}

@@ -17,10 +17,11 @@ import (
 // reports makes messages of what internal/dsn writes: into the spool first, in one
 // commit with what they report, then log and queue.
 type reports struct {
-	h  *Daemon
-	mu sync.Mutex
-	// Messages whose sender is being told: a queue that died has left these behind.
-	under map[spool.ID]bool
+	h *Daemon
+	// Messages whose sender is being told, each closed at the end of that: a queue
+	// that died has left these behind, and its successor asks for the same.
+	mu    sync.Mutex
+	under map[spool.ID]chan struct{}
 }
 
 var reportsWritten = map[dsn.Kind]*metrics.Counter{
@@ -37,29 +38,32 @@ var ourUser = sync.OnceValue(func() string {
 	return "mtad"
 })
 
-// claim reports whether nobody else tells the sender of a message now.
-func (r *reports) claim(id spool.ID) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.under[id] {
-		return false
+// claim waits until nobody else tells the sender of a message.
+func (r *reports) claim(id spool.ID) {
+	for {
+		r.mu.Lock()
+		other := r.under[id]
+		if other == nil {
+			r.under[id] = make(chan struct{})
+			r.mu.Unlock()
+			return
+		}
+		r.mu.Unlock()
+		<-other
 	}
-	r.under[id] = true
-	return true
 }
 
 func (r *reports) release(id spool.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	close(r.under[id])
 	delete(r.under, id)
 }
 
 // bounce tells the sender of failures and reports whether that is done: false where
 // it has to be tried again.
 func (r *reports) bounce(id spool.ID, rcpts []int) bool {
-	if !r.claim(id) {
-		return false
-	}
+	r.claim(id)
 	defer r.release(id)
 	env, rcpts := r.still(id, rcpts, spool.Failed)
 	if len(rcpts) == 0 {
@@ -81,9 +85,7 @@ func (r *reports) bounce(id spool.ID, rcpts []int) bool {
 
 // warn tells the sender of delays, unless nobody would read that.
 func (r *reports) warn(id spool.ID, rcpts []int, count int) {
-	if !r.claim(id) {
-		return
-	}
+	r.claim(id)
 	defer r.release(id)
 	env, rcpts := r.still(id, rcpts, spool.Pending)
 	if len(rcpts) == 0 {

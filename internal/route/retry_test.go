@@ -190,3 +190,37 @@ func BenchmarkNext(b *testing.B) {
 		r.Next("example.com", "a@example.com", "timeout", now.Add(-5*time.Hour), now.Add(-time.Hour), now, 12)
 	}
 }
+
+// Rules are chosen by domain, address and kind of error; a full mailbox is of two kinds.
+func TestRuleForAddressAndKind(t *testing.T) {
+	t.Parallel()
+	r := NewRetry(load(t, someRouter+`
+[[retry]]
+addresses = ["vip@x.example"]
+rule = "F,1d,1m"
+[[retry]]
+domains = "x.example"
+errors = ["quota"]
+rule = "F,1d,2h"
+[[retry]]
+errors = ["rcpt_4xx"]
+rule = "F,1d,3m"
+`).Retry)
+	now := time.Now()
+	for _, c := range []struct {
+		address, kind string
+		want          time.Duration
+	}{
+		{"vip@x.example", "rcpt_4xx quota", time.Minute},
+		{"a@x.example", "rcpt_4xx quota", 2 * time.Hour},
+		{"a@x.example", "rcpt_4xx", 3 * time.Minute},
+		{"a@y.example", "rcpt_4xx quota", 3 * time.Minute},
+		{"a@y.example", "data_4xx quota", 15 * time.Minute},
+		{"", "", 15 * time.Minute},
+	} {
+		domain := c.address[strings.IndexByte(c.address, '@')+1:]
+		if next, ok := r.Next(domain, c.address, c.kind, now, now, now, 1); !ok || next.Sub(now) != c.want {
+			t.Errorf("%s %s: %v, want %v", c.address, c.kind, next.Sub(now), c.want)
+		}
+	}
+}
