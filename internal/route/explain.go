@@ -55,7 +55,8 @@ type RetryRule struct {
 	Rule   string   // "F,2h,15m; G,16h,1h,1.5"
 }
 
-// Explain returns the rules for a domain, in order, up to the one for all errors.
+// Explain returns the rules for a domain, in order, up to the one for all errors;
+// those that are for some of its addresses only are among them.
 func (r *Retry) Explain(domain string) []RetryRule {
 	var all []RetryRule
 	for i := range r.rules {
@@ -69,7 +70,7 @@ func (r *Retry) Explain(domain string) []RetryRule {
 			number = 0
 		}
 		all = append(all, RetryRule{number, rule.kinds, item, rule.text})
-		if len(rule.kinds) == 0 {
+		if len(rule.kinds) == 0 && rule.address == nil {
 			break
 		}
 	}
