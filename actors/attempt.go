@@ -89,6 +89,9 @@ func (a *attempt) dial() *outbound.Fault {
 	if conn.Clear != "" {
 		a.h.log.InClear(a.job.Message, a.host(), conn.Clear)
 	}
+	if conn.Anonymous != "" {
+		a.h.log.Unauthenticated(a.job.Message, a.host(), conn.Anonymous)
+	}
 	conn.Lane = a.job.Lane
 	a.conn = conn
 	return nil
@@ -274,7 +277,7 @@ func (a *attempt) tell(fates []outbound.Fate) {
 		case outbound.Delivered:
 			a.h.log.Delivered(mainlog.Delivery{
 				ID: a.env.ID, First: first, Address: address, Router: a.job.Router, Transport: a.job.Transport,
-				Host: a.host(), HandedOn: a.conn.HandedOn, TLS: a.tls(), Reply: f.Reply,
+				Host: a.host(), HandedOn: a.conn.HandedOn, TLS: a.tls(), Authenticator: a.conn.Authenticator, Reply: f.Reply,
 			})
 			first = false
 			countDelivered(time.Since(a.env.Received))

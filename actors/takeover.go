@@ -9,7 +9,11 @@ import (
 func (a *attempt) passage() outbound.Passage {
 	inTLS := a.conn.Socket.State().On
 	t := a.h.transport(a.job.Transport).Config
-	return outbound.PassageOf(inTLS, t.TLSHandoff, t.TLSHandoffFallback, inTLS && a.h.handoffs.has(a.job.Host))
+	p := outbound.PassageOf(inTLS, t.TLSHandoff, t.TLSHandoffFallback, inTLS && a.h.handoffs.has(a.job.Host))
+	if p == outbound.ShutDown && a.conn.Anonymous != "" { // only the first message of a connection may go without AUTH
+		return outbound.Reconnect
+	}
+	return p
 }
 
 func (a *attempt) mayBeHandedOn() bool { return a.passage() != outbound.Reconnect }

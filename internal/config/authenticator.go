@@ -14,6 +14,11 @@ func (a *Authenticator) IsServer() bool {
 	return a.ServerUsers != "" || a.ServerCondition != nil || a.ServerSecret != nil
 }
 
+// IsClient reports whether mtad can authenticate to others by it.
+func (a *Authenticator) IsClient() bool {
+	return a.ClientSend != nil || a.ClientName != nil || a.ClientSecret != nil
+}
+
 // ServesAuth reports whether clients can authenticate at all.
 func (c *Config) ServesAuth() bool {
 	for i := range c.Authenticators {
@@ -37,6 +42,7 @@ func (b *binder) checkAuth() {
 		b.checkAuthenticator(a, path)
 	}
 	b.checkAuthUse()
+	b.checkClientUse()
 }
 
 func (b *binder) checkAuthenticator(a *Authenticator, path []string) {
@@ -51,6 +57,10 @@ func (b *binder) checkAuthenticator(a *Authenticator, path []string) {
 	wrongHere("server_prompts", len(a.ServerPrompts) > 0, "plaintext")
 	wrongHere("server_condition", a.ServerCondition != nil, "plaintext external")
 	wrongHere("server_secret", a.ServerSecret != nil, "cram_md5")
+	wrongHere("client_send", a.ClientSend != nil, "plaintext")
+	wrongHere("client_secret", a.ClientSecret != nil, "plaintext cram_md5 scram")
+	wrongHere("client_allow_clear", a.ClientAllowClear, "plaintext")
+	b.checkClient(a, path)
 	switch {
 	case a.Driver == "plaintext" && a.PublicName == "":
 		b.wrong(path, `public_name is missing: "PLAIN" or "LOGIN"`)
@@ -59,6 +69,22 @@ func (b *binder) checkAuthenticator(a *Authenticator, path []string) {
 	}
 	if a.ServerUsers != "" {
 		b.checkUsersFile(a.ServerUsers, under(path, "server_users"))
+	}
+}
+
+// checkClient looks for what a client needs to have.
+func (b *binder) checkClient(a *Authenticator, path []string) {
+	switch {
+	case !a.IsClient():
+		if a.ClientAllowClear {
+			b.wrong(under(path, "client_allow_clear"), "goes with client_send, or client_name and client_secret")
+		}
+	case a.ClientSend != nil && (a.ClientName != nil || a.ClientSecret != nil):
+		b.wrong(under(path, "client_send"), "is all that is sent: client_name and client_secret do not go with it")
+	case a.ClientSend == nil && a.Driver != "external" && (a.ClientName == nil || a.ClientSecret == nil):
+		b.wrong(path, "a client needs client_name and client_secret%s", map[bool]string{true: ", or client_send"}[a.Driver == "plaintext"])
+	case a.Driver == "plaintext" && a.PublicName != "" && !strings.EqualFold(a.PublicName, "PLAIN") && !strings.EqualFold(a.PublicName, "LOGIN"):
+		b.wrong(under(path, "public_name"), "%q: as a client mtad speaks PLAIN and LOGIN of this driver", a.PublicName)
 	}
 }
 
@@ -100,6 +126,27 @@ func (b *binder) checkAuthUse() {
 		a := &b.cfg.Authenticators[i]
 		if a.Driver == "plaintext" && a.IsServer() && b.cfg.AuthOverTLSHosts == nil && a.ServerAdvertiseCondition == nil {
 			b.warn([]string{"authenticator", strconv.Itoa(i)}, `secrets may be sent in clear: auth_over_tls_hosts = "*" has AUTH in TLS only`)
+		}
+	}
+}
+
+// checkClientUse looks for transports that are to authenticate and cannot.
+func (b *binder) checkClientUse() {
+	for i := range b.cfg.Authenticators {
+		if b.cfg.Authenticators[i].IsClient() {
+			return
+		}
+	}
+	if b.faulty("authenticator") {
+		return
+	}
+	for name, t := range b.cfg.Transports {
+		const without = "no [[authenticator]] has client_name and client_secret, or client_send"
+		if t.HostsRequireAuth != nil {
+			b.wrong([]string{"transport", name, "hosts_require_auth"}, "%s: these hosts would never get any mail", without)
+		}
+		if t.HostsTryAuth != nil {
+			b.warn([]string{"transport", name, "hosts_try_auth"}, "%s: mail is sent unauthenticated", without)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"mtad/internal/expand"
 	"mtad/internal/lists"
 )
 
@@ -22,6 +23,8 @@ func (b *binder) setMany(o option, raw any, path []string) {
 		*p = parseList(b, raw, path, b.cfg.AddressLists, lists.ParseAddresses)
 	case *[]string:
 		*p = b.words(o, raw, path)
+	case *[]*expand.String:
+		*p = b.expandedItems(o, raw, path)
 	case *map[string][]string:
 		if o.tag.Get("kind") == "routes" {
 			*p = b.routes(raw, path)
@@ -67,6 +70,19 @@ func (b *binder) items(raw any, path []string) (items []string, ok bool) {
 		items = append(items, s)
 	}
 	return items, true
+}
+
+// expandedItems reads a list of which each item is expanded for itself.
+func (b *binder) expandedItems(o option, raw any, path []string) (all []*expand.String) {
+	items, _ := b.items(raw, path)
+	for i, item := range items {
+		s, err := b.expanded(o, item)
+		if err != nil {
+			b.wrong(under(path, strconv.Itoa(i)), "item %d: %v", i+1, err)
+		}
+		all = append(all, s)
+	}
+	return all
 }
 
 // parseList parses a list of hosts or domains, and notes each faulty item at

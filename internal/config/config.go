@@ -186,6 +186,15 @@ type Authenticator struct {
 	ServerSetID *expand.String `opt:"server_set_id" vars:"auth" unset:"the name that was given"`
 	// Offers the mechanism unless it expands to no, false, 0, nothing, or is forced to fail. "${if def:tls_cipher}" offers it in TLS only.
 	ServerAdvertiseCondition *expand.String `opt:"server_advertise_condition" vars:"session" unset:"it is offered to all"`
+
+	// plaintext, where mtad is the client: the strings to send, a list of which each item is expanded for itself. "^" in it is the NUL that PLAIN puts between its parts, "^^" is a caret; in the form of one string a colon is doubled. LOGIN: [\"\", \"user\", \"secret\"], where the first, empty one says that no initial response is sent. Any option whose name begins with client_ makes the authenticator one for sending; hosts_try_auth and hosts_require_auth of the transport say where it is used.
+	ClientSend []*expand.String `opt:"client_send" kind:"sends" vars:"host" unset:"made of client_name and client_secret"`
+	// Name to authenticate as. With external it may be left out: the certificate (tls_certificate of the transport) has it.
+	ClientName *expand.String `opt:"client_name" vars:"host" unset:"none" example:"user"`
+	// Secret of client_name. An expansion can keep it out of this file, as in ${lookup{$host}lsearch{/etc/mtad/secrets}}.
+	ClientSecret *expand.String `opt:"client_secret" vars:"host" unset:"none" example:"${readfile{/etc/mtad/secret}{}}"`
+	// Sends a secret of PLAIN or LOGIN on a connection without TLS too.
+	ClientAllowClear bool `opt:"client_allow_clear" default:"false"`
 }
 
 // Router is one [[router]].
@@ -245,6 +254,13 @@ type Transport struct {
 	HostsOverride bool `opt:"hosts_override" default:"false"`
 	// Hosts to try when all others have failed.
 	FallbackHosts []string `opt:"fallback_hosts" kind:"hosts" unset:"none" example:"[\"192.0.2.25\"]"`
+
+	// Hosts to authenticate with, by the [[authenticator]] that has client_ options and the strongest mechanism among those offered: SCRAM-SHA-256-PLUS, EXTERNAL, SCRAM-SHA-256, CRAM-MD5, PLAIN, LOGIN. Where that fails mail is sent unauthenticated; as the first of its connection, which then carries no other in TLS.
+	HostsTryAuth *lists.HostList `opt:"hosts_try_auth" unset:"none" example:"*.example.com"`
+	// Hosts that get no mail unless mtad has authenticated: the next host is tried, then mail waits.
+	HostsRequireAuth *lists.HostList `opt:"hosts_require_auth" unset:"none" example:"[\"192.0.2.24\"]"`
+	// Weakest mechanism to authenticate with, so that nobody on the way who hides the others gets the secret out of us: "PLAIN", "CRAM-MD5", "SCRAM-SHA-256", "EXTERNAL" or "SCRAM-SHA-256-PLUS".
+	AuthMinimumMechanism string `opt:"auth_minimum_mechanism" unset:"any" oneof:"LOGIN PLAIN CRAM-MD5 SCRAM-SHA-256 EXTERNAL SCRAM-SHA-256-PLUS" example:"CRAM-MD5"`
 
 	// Hosts that TLS is not tried with, though they offer it.
 	HostsAvoidTLS *lists.HostList `opt:"hosts_avoid_tls" unset:"none" example:"[\"192.0.2.9\", \"*.old.example\"]"`

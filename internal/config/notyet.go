@@ -5,9 +5,8 @@ import "strings"
 // arriving are options and values that belong to mtad and that this build does
 // not have yet. A line goes when its option comes.
 var arriving = map[string]string{
-	"":          `proxy_protocol_hosts`,
-	"transport": `hosts_try_auth hosts_require_auth`,
-	"=driver":   "lookuphost",
+	"":        `proxy_protocol_hosts`,
+	"=driver": "lookuphost",
 }
 
 // notYet reports whether a key of that table is still to come.

@@ -100,6 +100,18 @@ func (l *Log) InClear(id ID, h Host, why string) {
 	n.end(toMain)
 }
 
+// Unauthenticated says that a session goes on without AUTH though it was tried
+// with its host.
+func (l *Log) Unauthenticated(id ID, h Host, why string) {
+	n := l.begin("unauthenticated", id)
+	if n == nil {
+		return
+	}
+	n.host(" H=", h)
+	n.text(": unauthenticated: ", "reason", why)
+	n.end(toMain)
+}
+
 // InDoubt says that a session was cut off between the final dot and its answer:
 // the next hop may have the message, and will be sent it again.
 func (l *Log) InDoubt(id ID, h Host, why string) {

@@ -59,6 +59,7 @@ const (
 const (
 	codeTLS      = -37 // ERRNO_TLSFAILURE
 	codeNoTLS    = -38 // ERRNO_TLSREQUIRED
+	codeNoAuth   = -42 // ERRNO_AUTHFAIL
 	codeClosed   = -18 // ERRNO_SMTPCLOSED
 	codeFormat   = -19 // ERRNO_SMTPFORMAT
 	codeRcpt4xx  = -44 // ERRNO_RCPT4XX

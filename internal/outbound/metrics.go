@@ -47,3 +47,8 @@ func countHandshake(st tlsstate.State, reason string, took time.Duration) {
 		handshakeSeconds[0].Update(took.Seconds())
 	}
 }
+
+// countAuth counts one AUTH by its mechanism, "none" where none could be chosen.
+func countAuth(mechanism, result string) {
+	metrics.GetOrCreateCounter(`mtad_auth_total{side="client",mechanism="` + mechanism + `",result="` + result + `"}`).Inc()
+}

@@ -10,6 +10,7 @@ const (
 	sayHello          // EHLO; LHLO where LMTP is spoken
 	sayHELO
 	sayStartTLS
+	sayAuth
 	giveUp
 	ready
 )
@@ -22,6 +23,7 @@ type progress struct {
 	ancient bool // EHLO was answered 5xx
 	down    bool // TLS was shut down: a hand-over
 	tls     TLSFacts
+	auth    AuthFacts
 }
 
 // next says what comes next. It is all there is to the order of things.
@@ -40,6 +42,12 @@ func (p *progress) next() step {
 	case LeaveHost, TryClear:
 		return giveUp
 	}
+	switch choice, _ := p.auth.Choose(); choice {
+	case Authenticate:
+		return sayAuth
+	case AuthLeave:
+		return giveUp
+	}
 	return ready
 }
 
@@ -56,10 +64,12 @@ func (w *wire) begin(p *progress) *Fault {
 			f = w.helo(p)
 		case sayStartTLS:
 			f = w.startTLS(p)
+		case sayAuth:
+			f = w.authenticate(p)
 		case giveUp:
-			f = w.withoutTLS(p)
+			f = w.without(p)
 		case ready:
-			w.conn.Clear = p.tls.inClear()
+			w.conn.Clear, w.conn.Anonymous = p.tls.inClear(), p.auth.Failed
 			return nil
 		}
 		if f != nil {

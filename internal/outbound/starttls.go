@@ -49,6 +49,7 @@ func (w *wire) startTLS(p *progress) *Fault {
 		return nil
 	}
 	w.secured(p, verified)
+	w.conn.Certificate = cfg.GetClientCertificate != nil
 	return nil
 }
 
@@ -70,9 +71,12 @@ func (w *wire) secured(p *progress, verified bool) {
 	w.conn.transcript.secured(w.conn.Socket)
 }
 
-// withoutTLS is the fault of a host that is left because of TLS.
-func (w *wire) withoutTLS(p *progress) *Fault {
+// without is the fault of a host that is left because of TLS, or of AUTH.
+func (w *wire) without(p *progress) *Fault {
 	choice, why := p.tls.Choose()
+	if choice == GoOn {
+		return w.withoutAuth(p)
+	}
 	f := &Fault{
 		Scope: p.scope, Kind: "tls", Code: codeNoTLS, Reply: p.tls.Reply, inClear: choice == TryClear,
 		Text: clip("H=" + w.conn.Target.String() + ": TLS: " + why),

@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
+	"mtad/internal/auth"
 	"mtad/internal/certs"
 	"mtad/internal/config"
 	"mtad/internal/expand"
@@ -23,19 +25,23 @@ type Transport struct {
 	certs   *certs.Store
 	base    Settings
 	shared  *Settings // nil: something depends on the host
+
+	auth           *auth.Client
+	authenticators []config.Authenticator
 }
 
 // Transports makes those of a configuration ready. They keep the store.
 func Transports(cfg *config.Config, version string, store *certs.Store) map[string]*Transport {
 	all := make(map[string]*Transport, len(cfg.Transports))
 	for name, t := range cfg.Transports {
-		all[name] = newTransport(t, cfg.PrimaryHostname, version, store)
+		all[name] = newTransport(t, cfg, version, store)
 	}
 	return all
 }
 
-func newTransport(cfg *config.Transport, hostname, version string, store *certs.Store) *Transport {
-	t := &Transport{Config: cfg, helo: hostname, version: version, certs: store}
+func newTransport(cfg *config.Transport, all *config.Config, version string, store *certs.Store) *Transport {
+	t := &Transport{Config: cfg, helo: all.PrimaryHostname, version: version, certs: store, authenticators: all.Authenticators}
+	t.auth = &auth.Client{Floor: cfg.AuthMinimumMechanism, Costs: auth.NewCosts(max(1, runtime.GOMAXPROCS(0)/2), maxDeriving, derivePatience)}
 	t.base = Settings{
 		Transport:      cfg.Name,
 		LMTP:           cfg.Protocol == "lmtp",
@@ -48,11 +54,18 @@ func newTransport(cfg *config.Transport, hostname, version string, store *certs.
 	}
 	t.base.TLS.TryClear = cfg.TLSTempfailTryclear
 	t.base.TLS.Client = t.client
-	if cfg.HostsAvoidTLS == nil && cfg.HostsRequireTLS == nil && fixed(cfg.HeloData) && fixed(cfg.Interface) {
+	if cfg.HostsAvoidTLS == nil && cfg.HostsRequireTLS == nil && cfg.HostsTryAuth == nil && cfg.HostsRequireAuth == nil && fixed(cfg.HeloData) && fixed(cfg.Interface) {
 		t.shared, _ = t.evaluate(Target{})
 	}
 	return t
 }
+
+// Keys of SCRAM are derived from a secret once, in some milliseconds: half of the
+// processors are for mail.
+const (
+	maxDeriving    = 1000
+	derivePatience = time.Minute
+)
 
 // fixed reports a string whose value is the same for every host and at any time.
 func fixed(s *expand.String) bool {
@@ -84,6 +97,7 @@ func (t *Transport) evaluate(host Target) (*Settings, *Fault) {
 	who := listed(host)
 	s.TLS.Avoid = matches(t.Config.HostsAvoidTLS, who, lists.Yes)
 	s.TLS.Require = matches(t.Config.HostsRequireTLS, who, lists.Yes, lists.Unknown)
+	s.Auth = t.authOf(who)
 	return &s, nil
 }
 

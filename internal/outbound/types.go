@@ -33,6 +33,7 @@ type Settings struct {
 	FinalTimeout   time.Duration // for the reply to the final dot
 	HandoffTimeout time.Duration // for the reply to EHLO after TLS was shut down
 	TLS            TLS
+	Auth           Auth
 
 	transcript *transcript // nil: nobody listens
 }
@@ -52,16 +53,19 @@ type TLS struct {
 // whether the last transaction ended cleanly. It has one owner and moves by
 // construction: who gives it on forgets it first.
 type Conn struct {
-	Socket     *tlsstate.Socket
-	Target     Target
-	Lane       string     // whose messages it may carry
-	Extensions Extensions // from the last EHLO
-	Clean      bool       // false: RSET before MAIL
-	Messages   int        // sent on this connection
-	HandedOn   bool       // at least one hand-over lies behind it: log lines bear a *
-	Verified   bool       // in TLS: the server's certificate was verified
-	Clear      string     // why it is in clear though TLS was wanted; "" where it was not, or is on
-	Settings   *Settings  // what it was opened, or last taken over, with
+	Socket        *tlsstate.Socket
+	Target        Target
+	Lane          string     // whose messages it may carry
+	Extensions    Extensions // from the last EHLO
+	Clean         bool       // false: RSET before MAIL
+	Messages      int        // sent on this connection
+	HandedOn      bool       // at least one hand-over lies behind it: log lines bear a *
+	Verified      bool       // in TLS: the server's certificate was verified
+	Certificate   bool       // in TLS: we have one for a server that asks
+	Authenticator string     // that the session was authenticated by; "" where it was not
+	Anonymous     string     // why it is not authenticated though it was tried; "" where it was not, or is
+	Clear         string     // why it is in clear though TLS was wanted; "" where it was not, or is on
+	Settings      *Settings  // what it was opened, or last taken over, with
 
 	transcript *transcript // nil: nobody listens
 
