@@ -76,6 +76,7 @@ var ownScenarios = []struct {
 	{"idle/tls1.3-after-1M", idleSessions, idleAfterMessage},
 	{"handover", handovers, handoverCost},
 	{"handshake", 3600, handshakeCosts},
+	{"auth-handover", authHandovers, authHandover},
 }
 
 func bench(re *regexp.Regexp, scale float64, mtad, postfix, write bool) error {
