@@ -85,6 +85,7 @@ func (q *queueActor) begin(now time.Time, m *inFlight) {
 		if s, ok := queue.ParseSuspension(f); ok {
 			q.core.RestoreSuspension(now, s)
 		}
+		q.core.RestoreHost(now, f)
 		return true
 	})
 	q.h.spool.Range(func(env *spool.Envelope) bool {
@@ -159,7 +160,7 @@ func (q *queueActor) tell(a queue.Action) {
 		log.Failed(mainlog.Failure{ID: a.Message, Address: q.h.address(a.Message, a.Rcpt), Router: a.Router, Transport: a.Transport, Text: a.Text})
 	case queue.Deferred:
 		for _, i := range a.Rcpts {
-			log.Deferred(mainlog.Deferral{ID: a.Message, Address: q.h.address(a.Message, i), Router: a.Router, Transport: a.Transport, Text: a.Text, Next: a.Next})
+			log.Deferred(mainlog.Deferral{ID: a.Message, Address: q.h.address(a.Message, i), Router: a.Router, Transport: a.Transport, Code: a.Code, Text: a.Text, Next: a.Next})
 		}
 	case queue.Dropped:
 		log.ErrorIgnored(a.Message, q.h.address(a.Message, a.Rcpt), "an undeliverable bounce, older than ignore_bounce_errors_after")

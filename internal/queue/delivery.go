@@ -44,6 +44,7 @@ func (c *Core) next(d *delivery, it *item) {
 func (c *Core) assign(d *delivery, it *item) Job {
 	c.move(it, active)
 	it.fresh = false
+	it.marks &^= told
 	d.item = it
 	d.jobs++
 	d.host.spend()

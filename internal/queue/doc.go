@@ -23,5 +23,5 @@
 // Files: core.go the contract and the clock; item.go messages and the states of
 // items; line.go, heap.go orders; routing.go; lane.go, host.go; schedule.go who
 // gets a connection; finish.go, settle.go what a report means; bounce.go,
-// warn.go what senders are told; expire.go what never got its turn; operator.go; gauges.go.
+// warn.go what senders are told, tell.go what the log is; hostfact.go what outlives a restart; expire.go what never got its turn; operator.go; gauges.go.
 package queue

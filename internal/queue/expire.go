@@ -39,6 +39,7 @@ func (l *lane) alarmed(c *Core) {
 	c.wakeAt(&l.alarm, again)
 	for _, it := range old {
 		if stands(it, l) { // an entry may be there twice
+			c.tellBlocked(it)
 			c.expire(it)
 		}
 	}

@@ -37,6 +37,8 @@ type host struct {
 	kind      string
 	trouble   string
 
+	remembered bool // by the spool
+
 	// The rate: a bucket of messages.
 	tokens float64
 	filled int64
@@ -110,6 +112,7 @@ func (c *Core) worked(h *host) {
 	if h.firstFail != 0 || h.probing {
 		h.firstFail, h.lastFail, h.interval, h.retryAt = 0, 0, 0, 0
 		h.attempts, h.kind, h.trouble = 0, "", ""
+		c.forgetHost(h)
 		h.probing, h.round = false, 0
 		h.window = min(slowStart, h.max())
 		c.wakeHost(h)
@@ -143,6 +146,7 @@ func (c *Core) failed(h *host, it *item, busy bool, kind, trouble string) {
 	h.probing = true
 	h.retryAt = c.hostRetry(h, it)
 	h.interval = h.retryAt - c.ns
+	c.remember(h)
 	c.setHostAlarm(h)
 }
 
@@ -217,6 +221,7 @@ func (c *Core) retire(h *host) {
 
 func (h *host) alarmed(c *Core) {
 	if h.lanes == 0 && h.conns == 0 && h.retryAt <= c.ns {
+		c.forgetHost(h)
 		delete(c.hosts, h.key)
 		return
 	}

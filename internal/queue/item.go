@@ -63,7 +63,8 @@ type item struct {
 
 // Marks of an item.
 const (
-	parked   = 1 << iota // deferred because its domain is suspended
+	told     = 1 << iota // the log has that it waits for its hosts
+	parked               // deferred because its domain is suspended
 	rerouted             // its route is to be asked for anew before its next attempt
 )
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,7 +31,7 @@ type world struct {
 	lanes int
 	hosts int
 	dead  map[HostAddr]bool
-	facts map[string]spool.HostFact // suspensions, as the spool has them
+	facts map[string]spool.HostFact // suspensions and failing hosts, as the spool has them
 }
 
 type mail struct {
@@ -91,11 +92,14 @@ func (w *world) revive() {
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(w.facts)) {
-		s, ok := ParseSuspension(w.facts[key])
-		if !ok {
+		if s, ok := ParseSuspension(w.facts[key]); ok {
+			w.c.RestoreSuspension(w.now, s)
+			continue
+		}
+		hosts := len(w.c.hosts)
+		if w.c.RestoreHost(w.now, w.facts[key]); len(w.c.hosts) == hosts {
 			w.t.Fatalf("not understood: %s", key)
 		}
-		w.c.RestoreSuspension(w.now, s)
 	}
 	w.c.InFlight(w.now, held)
 	for n := range w.n {
@@ -542,8 +546,10 @@ func (w *world) finish() {
 		}
 		w.take(actions, 0)
 	}
-	if len(w.facts) > 0 {
-		w.t.Fatalf("the spool still has %v", w.facts)
+	for key := range w.facts {
+		if strings.HasPrefix(key, suspendWord) {
+			w.t.Fatalf("the spool still has %s", key)
+		}
 	}
 	for n := range w.n {
 		w.take(w.c.Thaw(w.now, testID(n)), 0)
@@ -583,6 +589,9 @@ func (w *world) finish() {
 }
 
 func (w *world) settled() {
+	if len(w.facts) > 0 {
+		w.t.Fatalf("the spool still has %v", w.facts)
+	}
 	if len(w.open) > 0 {
 		w.t.Fatalf("connections are left open: %v", w.open)
 	}

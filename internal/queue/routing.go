@@ -128,6 +128,7 @@ func (c *Core) follow(it *item, p part) {
 		c.setLane(it, l)
 		it.router = l.router(p.dest.Router)
 		c.place(it, ready)
+		c.tellBlocked(it)
 	}
 }
 

@@ -180,6 +180,7 @@ func (c *Core) noRoom(l *lane, it *item) bool {
 	c.park(l, it)
 	if !anyAlive {
 		c.block(l)
+		c.tellBlocked(it)
 	}
 	return false
 }

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"mtad/internal/config"
+	"mtad/internal/route"
 	"mtad/spool"
 )
 
@@ -24,6 +27,7 @@ var update = flag.Bool("update", false, "rewrite the stories in testdata")
 //	at 10:00:00, at +1d 10:00:00     the time of the next events; "tick" tells the core
 //	arrive m1 a@x b@y=never          restore does the same before start; a name that begins with bounce has no sender, a@x+failed has failed
 //	finished d1 [busy|dead|again|untried] [closed] [r0=delivered|deferred|failed ...]
+//	until +1d 10:00:00 dead          time passes, and jobs end by themselves: dead, or delivered; reports are written
 //	told m1, untold m1, warned       the report that was asked for is in the spool, or not
 //	lost d1; freeze, thaw, retry, show m1; remove, bounce, reroute m1 [r0 ...]
 //	suspend, resume all | domain *.x | site mx*, and "1h"; wake (to the next wake-up); drain; gauges
@@ -51,20 +55,25 @@ func TestStories(t *testing.T) {
 }
 
 type story struct {
-	t      *testing.T
-	c      *Core
-	set    Settings
-	now    time.Time
-	routes map[string][]string
-	rcpts  map[string][]string
-	jobs   map[DeliveryID]Job
-	first  map[spool.ID]time.Time // deferrals
-	out    strings.Builder
+	t        *testing.T
+	c        *Core
+	set      Settings
+	now      time.Time
+	routes   map[string][]string
+	rcpts    map[string][]string
+	jobs     map[DeliveryID]Job
+	first    map[spool.ID]time.Time // deferrals
+	attempts map[spool.ID]int
+	real     Rules // nil: fixedRules
+	out      bytes.Buffer
+
+	auto string   // "dead" or "alive": what becomes of jobs by themselves
+	todo []Action // of these
 }
 
 func tell(t *testing.T, text string) string {
 	s := &story{
-		t: t, now: testStart, routes: map[string][]string{}, rcpts: map[string][]string{}, jobs: map[DeliveryID]Job{}, first: map[spool.ID]time.Time{},
+		t: t, now: testStart, routes: map[string][]string{}, rcpts: map[string][]string{}, jobs: map[DeliveryID]Job{}, first: map[spool.ID]time.Time{}, attempts: map[spool.ID]int{},
 		set: Settings{Epoch: 0, Limits: limits(20, 500, time.Second, 0), Rules: fixedRules{15 * time.Minute, 96 * time.Hour}},
 	}
 	for line := range strings.Lines(text) {
@@ -87,6 +96,7 @@ func (s *story) event(verb string, args []string) {
 			}
 			return domains
 		}
+		s.set.Address = func(id spool.ID, i int) string { return s.rcpts[name(id)][i] }
 		s.c = New(s.set)
 		if verb != "restore" {
 			s.c.Start(s.now)
@@ -99,6 +109,8 @@ func (s *story) event(verb string, args []string) {
 		s.routes[args[0]] = args[1:]
 	case "at":
 		s.now = s.moment(args)
+	case "until":
+		s.until(args)
 	case "restore":
 		s.c.Restore(s.now, s.envelope(args))
 	case "start":
@@ -189,7 +201,7 @@ func (s *story) command(verb string, args []string) []Action {
 
 func (s *story) configure(args []string) {
 	lim := s.set.Limits("")
-	rules := s.set.Rules.(fixedRules)
+	rules, _ := s.set.Rules.(fixedRules)
 	for i := 0; i+1 < len(args); i += 2 {
 		n, _ := strconv.Atoi(args[i+1])
 		d, _ := time.ParseDuration(args[i+1])
@@ -216,13 +228,17 @@ func (s *story) configure(args []string) {
 				d, _ := time.ParseDuration(step)
 				s.set.DelayWarning = append(s.set.DelayWarning, d)
 			}
+		case "rules": // those of the configuration by default
+			s.real = route.NewRetry(config.Default().Retry)
 		case "retry":
 			rules.every = d
 		case "limit":
 			rules.limit = d
 		}
 	}
-	s.set.Rules = rules
+	if s.set.Rules = rules; s.real != nil {
+		s.set.Rules = s.real
+	}
 	s.set.Limits = func(string) Limits { return lim }
 }
 
@@ -310,7 +326,8 @@ func (s *story) outcome(id spool.ID, text string) spool.Outcome {
 		if s.first[id].IsZero() {
 			s.first[id] = s.now
 		}
-		o.Attempts, o.FirstFail = 1, s.first[id]
+		s.attempts[id]++
+		o.Attempts, o.FirstFail = s.attempts[id], s.first[id]
 	}
 	return o
 }
@@ -325,8 +342,10 @@ func (s *story) show(actions []Action) {
 			continue
 		case StartDelivery:
 			s.give("start", a.Job)
+			s.todo = append(s.todo, a)
 		case Next:
 			s.give("next", a.Job)
+			s.todo = append(s.todo, a)
 		case Wait:
 			fmt.Fprintf(&s.out, "  wait d%d\n", a.Delivery)
 		case Hangup:
@@ -351,8 +370,10 @@ func (s *story) show(actions []Action) {
 			fmt.Fprintf(&s.out, "  == %s %v until %s %s\n", name(a.Message), a.Rcpts, clock(a.Next), a.Text)
 		case Bounce:
 			fmt.Fprintf(&s.out, "  bounce %s %v\n", name(a.Message), a.Rcpts)
+			s.todo = append(s.todo, a)
 		case Warn:
 			fmt.Fprintf(&s.out, "  warn the sender of %s %v (%d)\n", name(a.Message), a.Rcpts, a.Count)
+			s.todo = append(s.todo, a)
 		case Dropped:
 			fmt.Fprintf(&s.out, "  dropped %s r%d\n", name(a.Message), a.Rcpt)
 		case Frozen:
@@ -394,4 +415,61 @@ func (s *story) answer(a Route) {
 		}
 	}
 	s.show(s.c.Routed(s.now, a.Message, dests, faults))
+}
+
+// until lets time pass. What happens is shown with its time, connections that end are
+// not.
+func (s *story) until(args []string) {
+	end, mode := s.moment(args[:len(args)-1]), args[len(args)-1]
+	for s.auto, s.todo = mode, nil; ; {
+		wake := s.c.NextWake()
+		if wake.IsZero() || wake.After(end) {
+			break
+		}
+		s.now = wake
+		s.stamped(func() []Action { return s.c.Tick(s.now) })
+		for len(s.todo) > 0 {
+			a := s.todo[0]
+			s.todo = s.todo[1:]
+			s.stamped(func() []Action { return s.carryOut(a) })
+		}
+	}
+	s.auto, s.now = "", end
+}
+
+func (s *story) stamped(f func() []Action) {
+	before := s.out.Len()
+	s.show(f())
+	text := string(s.out.Bytes()[before:])
+	s.out.Truncate(before)
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "  hangup") && !strings.HasPrefix(line, "  wait") {
+			s.out.WriteString("  " + clock(s.now) + line[1:])
+		}
+	}
+}
+
+// carryOut ends what the core has asked for.
+func (s *story) carryOut(a Action) []Action {
+	var job Job
+	switch a := a.(type) {
+	case Bounce:
+		return s.c.Bounced(s.now, a.Message, true)
+	case Warn:
+		return s.c.Warned(s.now)
+	case StartDelivery:
+		job = a.Job
+	case Next:
+		job = a.Job
+	}
+	args, fate := []string{fmt.Sprint("d", job.Delivery)}, "delivered"
+	if s.auto == "dead" {
+		args, fate = append(args, "dead"), "deferred"
+	}
+	if s.auto == "alive" || job.LastHost {
+		for _, i := range job.Rcpts {
+			args = append(args, fmt.Sprintf("r%d=%s", i, fate))
+		}
+	}
+	return s.c.Finished(s.now, s.report(args))
 }

@@ -141,6 +141,7 @@ type (
 		Rcpts     []int
 		Router    string
 		Transport string // "" where routing itself has to wait
+		Code      int    // Exim's number in "defer (-53)"; 0 where there is none
 		Text      string
 		Next      time.Time
 	}
