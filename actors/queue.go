@@ -65,8 +65,7 @@ func (q *queueActor) Receive(ctx actor.Context) {
 		q.armed = time.Time{}
 		q.apply(q.core.Tick(now), nil)
 	case *inspect:
-		q.apply(m.f(q.core), nil)
-		close(m.done)
+		q.inspect(m)
 	case *drain, *pause:
 		q.apply(q.core.Drain(now), nil)
 	case *actor.Stopping:

@@ -11,7 +11,6 @@ import (
 	"mtad/internal/config"
 	"mtad/internal/mainlog"
 	"mtad/internal/queue"
-	"mtad/internal/selector"
 	"mtad/spool"
 )
 
@@ -68,26 +67,6 @@ func (s *adminServer) Status(ctx context.Context) (admin.Status, error) {
 	return st, err
 }
 
-// List returns a page of the queue. The schedule is held for one page only.
-func (s *adminServer) List(ctx context.Context, from uint64, max int) ([]admin.Message, uint64, error) {
-	page, next := make([]queue.Summary, 0, max), uint64(0)
-	err := s.daemon.Inspect(ctx, func(c *queue.Core) []queue.Action {
-		next = c.Scan(from, max, func(g selector.Glance) {
-			if sum, ok := c.Summary(g.ID); ok {
-				page = append(page, sum)
-			}
-		})
-		return nil
-	})
-	messages := make([]admin.Message, 0, len(page))
-	for _, sum := range page {
-		if env, err := s.spool.Envelope(sum.Message); err == nil {
-			messages = append(messages, admin.Message{Envelope: env, Summary: sum})
-		}
-	}
-	return messages, next, err
-}
-
 // Show returns one message.
 func (s *adminServer) Show(ctx context.Context, id spool.ID) (admin.Message, error) {
 	env, err := s.spool.Envelope(id)
@@ -131,53 +110,6 @@ func hostView(h queue.HostState) admin.Host {
 		v.RetryAt = h.RetryAt.Format(time.RFC3339)
 	}
 	return v
-}
-
-// Act does one thing to each of these messages.
-func (s *adminServer) Act(ctx context.Context, verb admin.Verb, ids []spool.ID, who string) (admin.Result, error) {
-	r := admin.Result{Failed: map[string]string{}}
-	for _, id := range ids {
-		if _, err := s.spool.Envelope(id); err != nil {
-			r.Failed[id.String()] = err.Error()
-			continue
-		}
-		s.tell(verb, id, who) // before what the act makes of it
-		if err := s.act(ctx, verb, id, who); err != nil {
-			return r, err
-		}
-		r.Done++
-	}
-	return r, nil
-}
-
-// act does one thing to one message.
-func (s *adminServer) act(ctx context.Context, verb admin.Verb, id spool.ID, who string) error {
-	return s.daemon.Inspect(ctx, func(c *queue.Core) []queue.Action {
-		switch now := time.Now(); verb {
-		case admin.Retry:
-			return c.Retry(now, id)
-		case admin.Freeze:
-			return c.Freeze(now, id)
-		case admin.Thaw:
-			return c.Thaw(now, id)
-		default:
-			return c.Remove(now, id, nil, who)
-		}
-	})
-}
-
-// tell writes the log line that belongs to the message.
-func (s *adminServer) tell(verb admin.Verb, id spool.ID, who string) {
-	switch verb {
-	case admin.Retry:
-		s.log.Retried(id, who)
-	case admin.Freeze:
-		s.log.Frozen(id, "by "+who)
-	case admin.Thaw:
-		s.log.Thawed(id, who)
-	case admin.Remove:
-		s.log.Removed(id, who)
-	}
 }
 
 // Drain begins what TERM begins.

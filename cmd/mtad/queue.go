@@ -2,82 +2,208 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
+	"os/user"
+	"slices"
 	"strings"
 	"time"
 
 	"mtad/internal/admin"
+	"mtad/internal/selector"
+	"mtad/internal/spell"
 )
 
-const queueUsage = `usage: mtad queue [-config FILE] list [-json] [-max N]
-       mtad queue [-config FILE] show [-json] ID...
-       mtad queue [-config FILE] retry|freeze|thaw|remove ID...
-       mtad queue [-config FILE] hosts [-json]
-       mtad queue [-config FILE] forget-host HOST...
+const queueUsage = `usage: mtad queue [-config FILE] VERB [options] [SELECTOR]
 
-list    the messages in the queue, oldest first: age, size, id, sender, what it waits for; then its recipients (D: done, F: failed)
-show    all that is known of messages
-retry   try them now, whatever the retry rules say
-freeze  try them no more until they are thawed
-remove  discard what is not delivered yet; nobody is told
-hosts   what is known of the hosts that mail is sent to
-forget-host  end what is remembered of a host (its name, address, or address and port): that it does not go on after TLS was shut down
+    list     messages, oldest first: age, size, id, sender, what it waits for; then its recipients (D: done, F: failed)
+    show     all that is known of messages
+    summary  how many wait, by domain (or -by host, error, state, sender, client, user), and why the oldest does
+    lanes    what waits for the same hosts, and why
+    hosts    what is known of the hosts that mail is sent to
+    forget-host HOST...   end what is remembered of a host: that it does not go on after TLS was shut down
+
+    retry    try messages now, whatever the retry rules say
+    freeze   try them no more until they are thawed
+    thaw     try frozen messages again
+    remove   discard the recipients that are meant; nobody is told
+
+    suspend  all | domain=PATTERN | site=PATTERN     begin nothing new for them, -for a time or until they are resumed
+    resume   all | domain=PATTERN | site=PATTERN     end that
+    suspensions           what is suspended
+
+A selector is message ids, or terms that must all hold, or "all":
+
+    domain=*.example age>2h state=deferred error~"timed out"
+
+    sender, recipient, domain    = a pattern (* any text, ? one character; several behind commas), ~ a text in it, != and !~ the reverse
+    host, site, router           a next hop by name, address or network; the names of all next hops; the router
+    client, user, error          who brought it; who was authenticated; the last error
+    state                        ready, active, deferred, frozen
+    age, size, attempts          > >= < <= =, as 2h, 50K, 3
+
+A message is meant where one of its open recipients fulfils all terms; remove acts on those recipients alone, the other
+verbs on the message. What acts says first how many are meant; on a terminal it asks before it goes on, unless ids were named.
+
 `
 
-// runQueue looks at and acts on the queue of a running daemon. -config may stand
-// before or behind the verb.
+// queueVerb is one row of what the command can do.
+type queueVerb struct {
+	name   string
+	takes  words
+	run    func(*queueCommand) error
+	forAct admin.Verb
+}
+
+// words is what stands behind a verb.
+type words uint8
+
+const (
+	nothing  words = iota
+	perhaps        // a selector, or nothing for all
+	selected       // a selector
+	scope          // all, domain=, site=
+	names          // hosts
+)
+
+var queueVerbs = []queueVerb{
+	{name: "list", takes: perhaps, run: (*queueCommand).list},
+	{name: "show", takes: selected, run: (*queueCommand).show},
+	{name: "summary", takes: perhaps, run: (*queueCommand).summary},
+	{name: "lanes", run: (*queueCommand).lanes},
+	{name: "hosts", run: (*queueCommand).hosts},
+	{name: "forget-host", takes: names, run: (*queueCommand).forgetHosts},
+	{name: "retry", takes: selected, run: (*queueCommand).act, forAct: admin.Retry},
+	{name: "freeze", takes: selected, run: (*queueCommand).act, forAct: admin.Freeze},
+	{name: "thaw", takes: selected, run: (*queueCommand).act, forAct: admin.Thaw},
+	{name: "remove", takes: selected, run: (*queueCommand).act, forAct: admin.Remove},
+	{name: "suspend", takes: scope, run: (*queueCommand).suspend},
+	{name: "resume", takes: scope, run: (*queueCommand).resume},
+	{name: "suspensions", run: (*queueCommand).suspensions},
+}
+
+// queueCommand is one run of mtad queue.
+type queueCommand struct {
+	// From the command line.
+	verb   *queueVerb
+	words  []string
+	chosen *selector.Selector // where the verb takes one; nil: all
+	config string
+	json   bool
+	max    int
+	by     string
+	dryRun bool
+	yes    bool
+	reason string
+	until  string // -for
+
+	client         *admin.Client
+	stdout, stderr io.Writer
+}
+
+// runQueue looks at and acts on the queue of a running daemon. Options may stand
+// before the verb, behind it, or behind the selector.
 func runQueue(args []string, stdout, stderr io.Writer) int {
-	fs := flags("queue", "", stderr)
-	fs.Usage = func() { fmt.Fprint(fs.Output(), queueUsage) }
-	file := configFlag(fs)
-	asJSON := fs.Bool("json", false, "JSON, one object a line")
-	max := fs.Int("max", 0, "list at most `N` messages; 0 is all")
-	if status, done := parse(fs, args, stdout); done {
+	q := &queueCommand{stdout: stdout, stderr: stderr}
+	if status, done := q.parse(args); done {
 		return status
 	}
-	if fs.NArg() == 0 {
-		fmt.Fprint(stderr, queueUsage)
-		return exitUsage
-	}
-	verb := fs.Arg(0)
-	if status, done := parse(fs, fs.Args()[1:], stdout); done {
+	var status int
+	if q.client, status = newClient(q.config, stderr); q.client == nil {
 		return status
 	}
-	ids := fs.Args()
-	act, isAct := admin.Verb(verb), false
-	for _, v := range admin.Verbs {
-		isAct = isAct || v == act
+	if u, err := user.Current(); err == nil {
+		q.client.User = u.Username
 	}
-	switch {
-	case verb == "hosts" || verb == "forget-host":
-		return queueHosts(*file, verb, ids, *asJSON, stdout, stderr)
-	case !isAct && verb != "list" && verb != "show":
-		fmt.Fprintf(stderr, "mtad queue: there is no verb %q\n%s", verb, queueUsage)
-		return exitUsage
-	case verb == "list" && len(ids) > 0, verb != "list" && len(ids) == 0:
-		fmt.Fprintf(stderr, "mtad queue %s: %s\n", verb, map[bool]string{true: "takes no message ids", false: "which messages? name their ids"}[verb == "list"])
-		return exitUsage
-	}
-	client, status := newClient(*file, stderr)
-	if client == nil {
-		return status
-	}
-	var err error
-	switch {
-	case verb == "list":
-		err = queueList(client, *max, *asJSON, stdout)
-	case verb == "show":
-		err = queueShow(client, ids, *asJSON, stdout)
-	default:
-		err = queueAct(client, act, ids, stdout)
-	}
-	if err != nil {
+	if err := q.verb.run(q); err != nil {
 		fmt.Fprintln(stderr, "mtad queue: "+err.Error())
 		return exitFailed
 	}
 	return exitOK
+}
+
+// parse reads the command line; done where the command ends here.
+func (q *queueCommand) parse(args []string) (status int, done bool) {
+	fs := flags("queue", "", q.stderr)
+	fs.Usage = func() {
+		fmt.Fprint(fs.Output(), queueUsage+"options:\n")
+		fs.PrintDefaults()
+	}
+	fs.StringVar(&q.config, "config", "config.toml", "the configuration `file`")
+	fs.BoolVar(&q.json, "json", false, "JSON, one object a line")
+	fs.IntVar(&q.max, "max", 0, "list at most `N`; 0 is all")
+	fs.StringVar(&q.by, "by", "domain", "summary: by "+strings.Join(admin.Groupings(), ", "))
+	fs.BoolVar(&q.dryRun, "dry-run", false, "only say how many are meant")
+	fs.BoolVar(&q.yes, "yes", false, "do not ask")
+	fs.StringVar(&q.reason, "reason", "", "why: `text` for the log")
+	fs.StringVar(&q.until, "for", "", "suspend: how long, as 30m, 2h, 1d; left out: until it is resumed")
+	for rest := args; ; {
+		if status, done := parse(fs, rest, q.stdout); done {
+			return status, true
+		}
+		if rest = fs.Args(); len(rest) == 0 {
+			break
+		}
+		q.words, rest = append(q.words, rest[0]), rest[1:]
+		if len(rest) == 0 {
+			break
+		}
+	}
+	return q.check()
+}
+
+// check finds the verb and reads what stands behind it.
+func (q *queueCommand) check() (status int, done bool) {
+	if len(q.words) == 0 {
+		fmt.Fprint(q.stderr, queueUsage)
+		return exitUsage, true
+	}
+	verb := q.words[0]
+	q.words = q.words[1:]
+	i := slices.IndexFunc(queueVerbs, func(v queueVerb) bool { return v.name == verb })
+	if i < 0 {
+		hint := ""
+		if near := spell.Nearest(verb, verbNames()); near != "" {
+			hint = fmt.Sprintf(" (did you mean %q?)", near)
+		}
+		fmt.Fprintf(q.stderr, "mtad queue: there is no verb %q%s; mtad queue -h lists them\n", verb, hint)
+		return exitUsage, true
+	}
+	q.verb = &queueVerbs[i]
+	if err := q.checkWords(); err != nil {
+		fmt.Fprintf(q.stderr, "mtad queue %s: %v\n", verb, err)
+		return exitUsage, true
+	}
+	return exitOK, false
+}
+
+func verbNames() (names []string) {
+	for _, v := range queueVerbs {
+		names = append(names, v.name)
+	}
+	return names
+}
+
+func (q *queueCommand) checkWords() (err error) {
+	switch n := len(q.words); {
+	case q.verb.takes == nothing && n > 0:
+		return fmt.Errorf("takes nothing behind it, not %q", q.words[0])
+	case q.verb.takes == names && n == 0:
+		return fmt.Errorf("which host? its name, its address, or address and port")
+	case q.verb.takes == scope && n != 1:
+		return fmt.Errorf("of what? all, domain=PATTERN or site=PATTERN")
+	case q.verb.takes == selected || q.verb.takes == perhaps && n > 0:
+		q.chosen, err = selector.ParseWords(q.words)
+	}
+	return err
+}
+
+// text is the selector for the daemon; "" is all.
+func (q *queueCommand) text() string {
+	if q.chosen == nil {
+		return ""
+	}
+	return q.chosen.String()
 }
 
 // newClient finds the daemon by the configuration; nil with an exit status where it cannot.
@@ -97,161 +223,6 @@ func newClient(file string, stderr io.Writer) (*admin.Client, int) {
 // askTimeout bounds one request to the daemon.
 const askTimeout = 30 * time.Second
 
-func queueList(client *admin.Client, max int, asJSON bool, stdout io.Writer) error {
-	const page = 500
-	from, listed := uint64(0), 0
-	for {
-		n := page
-		if max > 0 {
-			n = min(n, max-listed)
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
-		p, err := client.List(ctx, from, n)
-		cancel()
-		if err != nil {
-			return err
-		}
-		for i := range p.Messages {
-			printMessage(stdout, &p.Messages[i], asJSON, false)
-		}
-		listed += len(p.Messages)
-		if from = p.Next; from == 0 || (max > 0 && listed >= max) {
-			return nil
-		}
-	}
-}
-
-func queueShow(client *admin.Client, ids []string, asJSON bool, stdout io.Writer) error {
-	for _, id := range ids {
-		ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
-		m, err := client.Show(ctx, id)
-		cancel()
-		if err != nil {
-			return fmt.Errorf("%s: %w", id, err)
-		}
-		printMessage(stdout, &m, asJSON, true)
-	}
-	return nil
-}
-
-func queueAct(client *admin.Client, verb admin.Verb, ids []string, stdout io.Writer) error {
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
-	defer cancel()
-	r, err := client.Act(ctx, verb, ids...)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(stdout, "%s: %d of %d done\n", verb, r.Done, len(ids))
-	for _, id := range ids {
-		if why, failed := r.Failed[id]; failed {
-			fmt.Fprintf(stdout, "%s: %s\n", id, why)
-		}
-	}
-	if len(r.Failed) > 0 {
-		return fmt.Errorf("%d messages were left as they are", len(r.Failed))
-	}
-	return nil
-}
-
-// printMessage prints one message as `exim -bp` does, with a line that says what
-// it waits for; whole: with all that is known.
-func printMessage(w io.Writer, m *admin.QueuedMessage, asJSON, whole bool) {
-	if asJSON {
-		json.NewEncoder(w).Encode(m)
-		return
-	}
-	frozen := ""
-	if m.State == "frozen" {
-		frozen = " *** frozen ***"
-	}
-	fmt.Fprintf(w, "%4s %5s %s <%s>%s\n", shortAge(time.Since(m.Received)), shortSize(m.Size), m.ID, m.Sender, frozen)
-	if m.Why != "" {
-		fmt.Fprintf(w, "          %s\n", why(m))
-	}
-	if whole {
-		fmt.Fprintf(w, "          received %s from %s (%s) with %s\n", m.Received.Local().Format(time.DateTime), m.Client, m.Helo, m.Protocol)
-	}
-	for _, r := range m.Recipients {
-		mark := " "
-		switch r.State {
-		case "delivered", "discarded", "bounced":
-			mark = "D"
-		case "failed":
-			mark = "F"
-		}
-		fmt.Fprintf(w, "        %s %s\n", mark, r.Address)
-		if whole && r.LastTry != nil {
-			fmt.Fprintf(w, "            %s: %d attempts, last %s: %s\n", r.State, r.Attempts, r.LastTry.Local().Format(time.DateTime), r.LastError)
-		}
-	}
-	fmt.Fprintln(w)
-}
-
-// why says what a message waits for: until when, and what its last attempt met.
-func why(m *admin.QueuedMessage) string {
-	text := m.Why
-	if m.Due != nil {
-		text += ", next attempt " + m.Due.Local().Format(time.DateTime)
-	}
-	for _, r := range m.Recipients {
-		if r.State == "pending" && r.LastError != "" && !strings.Contains(text, r.LastError) {
-			return text + "; last: " + r.LastError
-		}
-	}
-	return text
-}
-
-// shortAge is an age as exim -bp prints it: 5m, 3h, 2d.
-func shortAge(d time.Duration) string {
-	switch {
-	case d < 0:
-		return "0m"
-	case d < 90*time.Minute:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 72*time.Hour:
-		return fmt.Sprintf("%dh", int(d.Hours()))
-	}
-	return fmt.Sprintf("%dd", int(d.Hours()/24))
-}
-
-// shortSize is a size as exim -bp prints it: 512, 2.9K, 1.2M.
-func shortSize(n int64) string {
-	switch {
-	case n < 1024:
-		return fmt.Sprint(n)
-	case n < 1<<20:
-		return strings.TrimSuffix(fmt.Sprintf("%.1f", float64(n)/1024), ".0") + "K"
-	}
-	return strings.TrimSuffix(fmt.Sprintf("%.1f", float64(n)/(1<<20)), ".0") + "M"
-}
-
-// runDrain ends a running daemon as TERM does.
-func runDrain(args []string, stdout, stderr io.Writer) int {
-	return tellDaemon("drain", (*admin.Client).Drain, args, stdout, stderr)
-}
-
-// runReload lets a running daemon do what HUP does, and says how that ended.
-func runReload(args []string, stdout, stderr io.Writer) int {
-	return tellDaemon("reload", (*admin.Client).Reload, args, stdout, stderr)
-}
-
-func tellDaemon(name string, tell func(*admin.Client, context.Context) (string, error), args []string, stdout, stderr io.Writer) int {
-	fs := flags(name, "[-config FILE]", stderr)
-	file := configFlag(fs)
-	if status, done := parse(fs, args, stdout); done {
-		return status
-	}
-	client, status := newClient(*file, stderr)
-	if client == nil {
-		return status
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
-	defer cancel()
-	outcome, err := tell(client, ctx)
-	if err != nil {
-		fmt.Fprintf(stderr, "mtad %s: %v\n", name, err)
-		return exitFailed
-	}
-	fmt.Fprintln(stdout, outcome)
-	return exitOK
+func asking() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), askTimeout)
 }

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"strconv"
 	"time"
 
 	"mtad/internal/mainlog"
@@ -28,6 +26,7 @@ type StatusReply struct {
 	Connections     map[string]int `json:"delivery_connections"` // by transport
 	SpoolBytes      int64          `json:"spool_bytes"`
 	HostsRemembered int            `json:"hosts_remembered"`
+	Suspensions     int            `json:"suspensions"`
 }
 
 // QueuePage answers GET /api/v1/queue. Next is what from= takes for the next page, 0 at the end.
@@ -50,6 +49,8 @@ type QueuedMessage struct {
 	MessageID  string            `json:"message_id,omitempty"`
 	Due        *time.Time        `json:"due,omitempty"`
 	Why        string            `json:"why,omitempty"`
+	Rule       string            `json:"rule,omitempty"`     // the retry rule that decided when
+	NextHop    string            `json:"next_hop,omitempty"` // where it is bound, once that is known
 	Recipients []QueuedRecipient `json:"recipients"`
 }
 
@@ -60,11 +61,7 @@ type QueuedRecipient struct {
 	Attempts  int        `json:"attempts"`
 	LastTry   *time.Time `json:"last_try,omitempty"`
 	LastError string     `json:"last_error,omitempty"`
-}
-
-// Selector says which messages are meant.
-type Selector struct {
-	IDs []string `json:"ids"`
+	Meant     bool       `json:"meant,omitempty"` // the selector means this one, and not all of the message
 }
 
 type errorReply struct {
@@ -100,42 +97,6 @@ func failed(w http.ResponseWriter, err error) {
 	default:
 		fail(w, http.StatusInternalServerError, err.Error())
 	}
-}
-
-// Page sizes of GET /api/v1/queue.
-const (
-	defaultPage = 100
-	maxPage     = 1000
-)
-
-func (s *Server) list(w http.ResponseWriter, r *http.Request) {
-	var from uint64
-	var err error
-	if f := r.URL.Query().Get("from"); f != "" {
-		if from, err = strconv.ParseUint(f, 10, 64); err != nil {
-			fail(w, http.StatusBadRequest, "from must be what next was")
-			return
-		}
-	}
-	max := defaultPage
-	if m := r.URL.Query().Get("max"); m != "" {
-		if max, err = strconv.Atoi(m); err != nil || max < 1 || max > maxPage {
-			fail(w, http.StatusBadRequest, fmt.Sprintf("max must be a number from 1 to %d", maxPage))
-			return
-		}
-	}
-	ctx, cancel := asking(r)
-	defer cancel()
-	messages, next, err := s.opt.Daemon.List(ctx, from, max)
-	if err != nil {
-		failed(w, err)
-		return
-	}
-	page := QueuePage{Messages: make([]QueuedMessage, 0, len(messages)), Next: next}
-	for _, m := range messages {
-		page.Messages = append(page.Messages, view(m))
-	}
-	reply(w, http.StatusOK, page)
 }
 
 func (s *Server) show(w http.ResponseWriter, r *http.Request) {
@@ -183,60 +144,6 @@ func (s *Server) forget(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, Result{Done: n})
 }
 
-func (s *Server) act(verb Verb) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		ids, err := readSelector(r.Body)
-		if tooLong := new(http.MaxBytesError); errors.As(err, &tooLong) {
-			fail(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes: ask in parts", tooLong.Limit))
-			return
-		}
-		if err != nil {
-			fail(w, http.StatusBadRequest, err.Error())
-			return
-		}
-		ctx, cancel := asking(r)
-		defer cancel()
-		result, err := s.opt.Daemon.Act(ctx, verb, ids, who(r))
-		s.audit(r, string(verb), target(ids), fmt.Sprintf("%d done, %d failed", result.Done, len(result.Failed)), err)
-		if err != nil {
-			failed(w, err)
-			return
-		}
-		reply(w, http.StatusOK, result)
-	}
-}
-
-// readSelector reads the messages that an act is for; what it does not know it refuses.
-func readSelector(body io.Reader) ([]spool.ID, error) {
-	var sel Selector
-	d := json.NewDecoder(body)
-	d.DisallowUnknownFields()
-	if err := d.Decode(&sel); err != nil {
-		return nil, fmt.Errorf(`the body must be {"ids": ["…"]}: %w`, err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New(`the body must be one {"ids": ["…"]} and nothing more`)
-	}
-	if len(sel.IDs) == 0 {
-		return nil, errors.New("ids: no message is named")
-	}
-	ids := make([]spool.ID, len(sel.IDs))
-	for i, text := range sel.IDs {
-		var err error
-		if ids[i], err = spool.ParseID(text); err != nil {
-			return nil, fmt.Errorf("ids: %w", err)
-		}
-	}
-	return ids, nil
-}
-
-func target(ids []spool.ID) string {
-	if len(ids) == 1 {
-		return ids[0].String()
-	}
-	return strconv.Itoa(len(ids)) + " messages"
-}
-
 func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
 	s.audit(r, "drain", "", "begun", nil)
 	s.opt.Daemon.Drain(who(r))
@@ -270,7 +177,7 @@ func view(m Message) QueuedMessage {
 	v := QueuedMessage{
 		ID: e.ID.String(), State: m.Summary.State, Received: e.Received, Size: e.Size, Sender: e.Sender,
 		Helo: e.Helo, Protocol: e.Protocol, AuthID: e.AuthID, MessageID: e.MessageID,
-		Due: given(m.Summary.Due), Why: m.Summary.Why,
+		Due: given(m.Summary.Due), Why: m.Summary.Why, Rule: m.Summary.Rule, NextHop: m.Summary.Hosts,
 		Recipients: make([]QueuedRecipient, len(e.Recipients)),
 	}
 	if e.ClientAddr.IsValid() {
@@ -280,6 +187,9 @@ func view(m Message) QueuedMessage {
 		v.Recipients[i] = QueuedRecipient{
 			Address: r.Address, State: stateNames[r.State], Attempts: r.Attempts, LastTry: given(r.LastTry), LastError: r.LastError,
 		}
+	}
+	for _, i := range m.Meant {
+		v.Recipients[i].Meant = true
 	}
 	return v
 }

@@ -12,8 +12,6 @@ import (
 	"testing"
 
 	"mtad/internal/config"
-
-	"mtad/spool"
 )
 
 // client makes the commands' client for a test server.
@@ -36,11 +34,11 @@ func TestClientAndServer(t *testing.T) {
 	_, web, log := serve(t, d, testToken)
 	c, ctx := client(t, web, testToken), context.Background()
 
-	first, err := c.List(ctx, 0, 2)
+	first, err := c.List(ctx, "", 0, 2)
 	if err != nil || len(first.Messages) != 2 || first.Next != 2 {
 		t.Fatalf("first page: %+v %v", first, err)
 	}
-	last, err := c.List(ctx, first.Next, 2)
+	last, err := c.List(ctx, "all", first.Next, 2)
 	if err != nil || len(last.Messages) != 1 || last.Next != 0 {
 		t.Fatalf("last page: %+v %v", last, err)
 	}
@@ -60,7 +58,7 @@ func TestClientAndServer(t *testing.T) {
 		t.Errorf("status: %+v %v", st, err)
 	}
 	for _, v := range Verbs {
-		r, err := c.Act(ctx, v, "1vNDqi-0000Gx-2A", "1vNDqi-0000GQ-2A")
+		r, err := c.Act(ctx, v, Request{IDs: []string{"1vNDqi-0000Gx-2A", "1vNDqi-0000GQ-2A"}})
 		if err != nil || r.Done != 1 || r.Failed["1vNDqi-0000GQ-2A"] == "" {
 			t.Errorf("%s: %+v %v", v, r, err)
 		}
@@ -80,7 +78,7 @@ func TestClientAndServer(t *testing.T) {
 		t.Errorf("faulty reload: %v", err)
 	}
 	text := log()
-	for _, line := range []string{"admin: remove 2 messages by token 127.0.0.1:", ": 1 done, 1 failed\n", "admin: drain by token", "admin: reload by token", errReload.Error()} {
+	for _, line := range []string{"admin: remove 1vNDqi-0000Gx-2A 1vNDqi-0000GQ-2A by token 127.0.0.1:", ": 1 done, 1 failed\n", "admin: drain by token", "admin: reload by token", errReload.Error()} {
 		if !strings.Contains(text, line) {
 			t.Errorf("the audit trail lacks %q:\n%s", line, text)
 		}
@@ -111,7 +109,7 @@ func TestClientSaysWhatIsWrong(t *testing.T) {
 
 	for _, test := range []struct{ got, want string }{
 		{said(nobody.Status(ctx)), "no daemon answers at http://" + address + ": dial tcp " + address + ": connect: connection refused; is mtad serve running?"},
-		{said(client(t, web, strings.Repeat("x", 32)).List(ctx, 0, 1)), "does not take the token"},
+		{said(client(t, web, strings.Repeat("x", 32)).List(ctx, "", 0, 1)), "does not take the token"},
 		{said(client(t, web, testToken).Show(ctx, "1vNDqi-0000GQ-2A")), "no such message"},
 		{said(client(t, web, testToken).Show(ctx, "../../etc/passwd")), "not a message id"},
 		{said(NewClient(config.Admin{})), "no [admin] address"},
@@ -159,8 +157,10 @@ func TestFaultyRequests(t *testing.T) {
 			t.Errorf("forget %s: %d, want 400", body, code)
 		}
 	}
-	for _, body := range []string{"", "{}", `{"ids":[]}`, `{"ids":["../x"]}`, `{"ids":["1vNDqi-0000Gx-2A"],"all":true}`, `{"id":"1vNDqi-0000Gx-2A"}`,
-		`["1vNDqi-0000Gx-2A"]`, `{"ids":["1vNDqi-0000Gx-2A"]} {"ids":[]}`, `{"ids":["1vNDqi-0000Gx-2A","x"]}`, "\x1f\x8b\x08"} {
+	for _, body := range []string{"", "{}", `{"ids":[]}`, `{"ids":["../x"]}`, `{"ids":["1vNDqi-0000Gx-2A"],"all":true}`,
+		`["1vNDqi-0000Gx-2A"]`, `{"ids":["all"]}`, `{"ids":["1vNDqi-0000Gx-2A all"]}`, `{"select":""}`, `{"domain":[]}`, `{"domain":{"a":1}}`, `{"domian":"x"}`, `{"select":"domian=x"}`,
+		`{"select":"all","max":-1}`, `{"select":"all","reason":"` + strings.Repeat("x", 201) + `"}`, `{"dry_run":true}`,
+		`{"ids":["1vNDqi-0000Gx-2A"]} {"ids":[]}`, `{"ids":["1vNDqi-0000Gx-2A","x"]}`, "\x1f\x8b\x08"} {
 		if code, _ := ask(t, web, "POST", "/api/v1/queue/remove", body, bearer...); code != 400 {
 			t.Errorf("%s: %d, want 400", body, code)
 		}
@@ -207,15 +207,15 @@ func FuzzSelector(f *testing.F) {
 	f.Add(`{"ids":["1vNDqi-0000Gx-2A"]}`)
 	f.Add(`{"ids":["../../etc/passwd"]}`)
 	f.Add(`{"ids":[null]}`)
+	f.Add(`{"select":"domain=*.example age>2h","dry_run":true,"from":7}`)
+	f.Add(`{"domain":["*.example","x"],"age":">2h","error":"~timed out"}`)
 	f.Fuzz(func(t *testing.T, body string) {
-		ids, err := readSelector(strings.NewReader(body))
-		if err == nil && len(ids) == 0 {
-			t.Error("nobody is meant, and no error")
+		_, s, err := readRequest(strings.NewReader(body))
+		if (s == nil) == (err == nil) {
+			t.Errorf("%v %v", s, err)
 		}
-		for _, id := range ids {
-			if _, bad := spool.ParseID(id.String()); err == nil && bad != nil {
-				t.Error(bad)
-			}
+		if s != nil && s.String() == "" {
+			t.Error("nobody is named, and no error")
 		}
 	})
 }

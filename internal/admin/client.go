@@ -20,6 +20,7 @@ import (
 type Client struct {
 	base  string // "http://127.0.0.1:9925"
 	token string
+	User  string // who acts, for the audit trail
 	http  *http.Client
 }
 
@@ -56,11 +57,45 @@ func (c *Client) Status(ctx context.Context) (v StatusReply, err error) {
 	return v, err
 }
 
-// List returns a page of the queue: from 0, then from the Next of the page before.
-func (c *Client) List(ctx context.Context, from uint64, max int) (v QueuePage, err error) {
-	query := url.Values{"max": {strconv.Itoa(max)}, "from": {strconv.FormatUint(from, 10)}}
+// List returns a page of what a selector means ("" is all): from 0, then from the Next
+// of the page before.
+func (c *Client) List(ctx context.Context, selector string, from uint64, max int) (v QueuePage, err error) {
+	query := url.Values{"max": {strconv.Itoa(max)}, "from": {strconv.FormatUint(from, 10)}, "select": {selector}}
 	err = c.ask(ctx, "GET", "/api/v1/queue?"+query.Encode(), nil, &v)
 	return v, err
+}
+
+// Summary returns a part of a summary, as List does.
+func (c *Client) Summary(ctx context.Context, by, selector string, from uint64) (v SummaryPage, err error) {
+	query := url.Values{"by": {by}, "from": {strconv.FormatUint(from, 10)}, "select": {selector}}
+	err = c.ask(ctx, "GET", "/api/v1/queue/summary?"+query.Encode(), nil, &v)
+	return v, err
+}
+
+// Lanes returns a page of lanes: from "", then from the Next of the page before.
+func (c *Client) Lanes(ctx context.Context, after string) (v LanePage, err error) {
+	err = c.ask(ctx, "GET", "/api/v1/lanes?"+url.Values{"after": {after}}.Encode(), nil, &v)
+	return v, err
+}
+
+// Suspensions returns what is suspended.
+func (c *Client) Suspensions(ctx context.Context) ([]Suspension, error) {
+	var v struct{ Suspensions []Suspension }
+	err := c.ask(ctx, "GET", "/api/v1/suspensions", nil, &v)
+	return v.Suspensions, err
+}
+
+// Suspend and Resume return what was done, in a sentence.
+func (c *Client) Suspend(ctx context.Context, s Suspension) (string, error) {
+	var v outcomeReply
+	err := c.ask(ctx, "POST", "/api/v1/queue/suspend", s, &v)
+	return v.Outcome, err
+}
+
+func (c *Client) Resume(ctx context.Context, s Suspension) (string, error) {
+	var v outcomeReply
+	err := c.ask(ctx, "POST", "/api/v1/queue/resume", s, &v)
+	return v.Outcome, err
 }
 
 // Show returns one message.
@@ -82,9 +117,10 @@ func (c *Client) Forget(ctx context.Context, host string) (v Result, err error) 
 	return v, err
 }
 
-// Act does one thing to messages.
-func (c *Client) Act(ctx context.Context, verb Verb, ids ...string) (v Result, err error) {
-	err = c.ask(ctx, "POST", "/api/v1/queue/"+string(verb), Selector{IDs: ids}, &v)
+// Act does one thing to what a request means; where the result has a Next, from there
+// on it is still to be done.
+func (c *Client) Act(ctx context.Context, verb Verb, req Request) (v Result, err error) {
+	err = c.ask(ctx, "POST", "/api/v1/queue/"+string(verb), req, &v)
 	return v, err
 }
 
@@ -120,6 +156,9 @@ func (c *Client) ask(ctx context.Context, method, path string, in, out any) erro
 		return err
 	}
 	r.Header.Set("Authorization", "Bearer "+c.token)
+	if c.User != "" {
+		r.Header.Set(userHeader, c.User)
+	}
 	if in != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}

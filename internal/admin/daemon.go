@@ -11,6 +11,7 @@ import (
 	"context"
 
 	"mtad/internal/queue"
+	"mtad/internal/selector"
 	"mtad/spool"
 )
 
@@ -19,10 +20,11 @@ import (
 type Daemon interface {
 	// Status counts what is there. It is asked at every scrape.
 	Status(ctx context.Context) (Status, error)
-	// List returns at most max messages in order of arrival, from a cursor on (0:
-	// the oldest), and the cursor of what follows, 0 at the end. What arrives or
-	// ends between two calls is seen or not.
-	List(ctx context.Context, from uint64, max int) (page []Message, next uint64, err error)
+	// List returns at most max messages that are meant, in order of arrival, from a
+	// cursor on (0: the oldest), and the cursor to go on from, 0 at the end. A page may
+	// be short, or empty, before the end: looking takes a bounded time. What arrives
+	// or ends between two calls is seen or not.
+	List(ctx context.Context, s Slice) (page []Message, next uint64, err error)
 	// Show returns one message, or spool.ErrUnknown.
 	Show(ctx context.Context, id spool.ID) (Message, error)
 	// Hosts returns what is known of hosts that are spoken to.
@@ -30,8 +32,15 @@ type Daemon interface {
 	// Forget ends what is remembered of a host, by name, address, or address and
 	// port, and returns how many entries there were.
 	Forget(host, who string) int
-	// Act does one thing to each of these messages. Doing it twice is harmless.
-	Act(ctx context.Context, verb Verb, ids []spool.ID, who string) (Result, error)
+	// Act does one thing to each message that is meant. Doing it twice is harmless.
+	Act(ctx context.Context, o Order) (Result, error)
+	// Lanes returns what waits for what, in order of their names, from behind one on.
+	Lanes(ctx context.Context, after string, max int) ([]queue.LaneState, error)
+	// Suspensions, Suspend and Resume: what nothing is sent to for a time. Resume
+	// reports whether there was one of that scope and pattern.
+	Suspensions(ctx context.Context) ([]queue.SuspensionState, error)
+	Suspend(ctx context.Context, s queue.Suspension) error
+	Resume(ctx context.Context, scope, pattern string) (found bool, err error)
 	// Drain begins what TERM begins, and returns at once.
 	Drain(who string)
 	// Reload does what HUP does and says in one sentence what it did.
@@ -54,6 +63,21 @@ const (
 // Verbs is all of them.
 var Verbs = []Verb{Retry, Freeze, Thaw, Remove}
 
+// Slice is a part of the queue.
+type Slice struct {
+	Select *selector.Selector
+	From   uint64 // a cursor; 0 is the oldest message
+	Max    int    // messages: for List those that are meant, for Act those that are looked at; 0 is no limit
+}
+
+// Order is what an operator wants done.
+type Order struct {
+	Verb Verb
+	Slice
+	DryRun bool   // only count
+	By     string // who, and why: as it stands in the log
+}
+
 // Status is what the open part shows: counts, no addresses.
 type Status struct {
 	Queue           queue.Gauges
@@ -65,6 +89,7 @@ type Status struct {
 type Message struct {
 	Envelope *spool.Envelope
 	Summary  queue.Summary
+	Meant    []int // recipients that were selected; nil for all
 }
 
 // Host is what the schedule knows of one address of one next hop.
@@ -81,6 +106,10 @@ type Host struct {
 
 // Result is what became of an Act.
 type Result struct {
-	Done   int               `json:"done"`
-	Failed map[string]string `json:"failed,omitempty"` // id → why
+	Matched    int               `json:"matched"`          // messages that are meant
+	Recipients int               `json:"recipients"`       // theirs, as far as they are meant
+	Done       int               `json:"done"`             // messages; 0 in a dry run
+	Failed     map[string]string `json:"failed,omitempty"` // id → why
+	Examined   int               `json:"examined"`         // messages that were looked at
+	Next       uint64            `json:"next,omitempty"`   // not 0: there was no time for all; go on from there
 }

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,13 +27,15 @@ const (
 
 // fakeDaemon answers from memory.
 type fakeDaemon struct {
-	mu       sync.Mutex
-	messages []Message
-	acts     []string
-	drained  int
-	reloads  error
-	notReady string
-	stuck    bool // Status waits until it is given up
+	mu        sync.Mutex
+	messages  []Message
+	acts      []string
+	by        string // of the last
+	suspended []queue.Suspension
+	drained   int
+	reloads   error
+	notReady  string
+	stuck     bool // Status waits until it is given up
 }
 
 func id(s string) (id spool.ID) { copy(id[:], s); return id }
@@ -69,12 +72,49 @@ func (d *fakeDaemon) Forget(host, who string) int {
 	return 1
 }
 
-func (d *fakeDaemon) List(ctx context.Context, from uint64, max int) (page []Message, next uint64, err error) {
-	all := d.messages[min(int(from), len(d.messages)):]
-	if len(all) > max {
-		return all[:max], from + uint64(max), nil
+func (d *fakeDaemon) List(ctx context.Context, part Slice) (page []Message, next uint64, err error) {
+	for i := int(part.From); i < len(d.messages); i++ {
+		m := d.messages[i]
+		rcpts := part.Select.Recipients(m.Envelope, nil, time.Now())
+		if ids := part.Select.IDs(); rcpts == nil || ids != nil && !slices.Contains(ids, m.Envelope.ID) {
+			continue
+		}
+		if len(page) == part.Max {
+			return page, uint64(i), nil
+		}
+		if !part.Select.Whole() {
+			m.Meant = rcpts
+		}
+		page = append(page, m)
 	}
-	return all, 0, nil
+	return page, 0, nil
+}
+
+func (d *fakeDaemon) Lanes(ctx context.Context, after string, max int) ([]queue.LaneState, error) {
+	return []queue.LaneState{{Lane: "smtp|mx.y.example:25", Waiting: 3, Why: "retry time not reached for any host", Error: "Connection refused",
+		Hosts: []queue.HostAddr{{Name: "mx.y.example", Addr: netip.MustParseAddrPort("192.0.2.9:25")}}}}, nil
+}
+
+func (d *fakeDaemon) Suspensions(ctx context.Context) (all []queue.SuspensionState, err error) {
+	for _, s := range d.suspended {
+		all = append(all, queue.SuspensionState{Suspension: s, Parked: 7})
+	}
+	return all, nil
+}
+
+func (d *fakeDaemon) Suspend(ctx context.Context, s queue.Suspension) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.suspended = append(d.suspended, s)
+	return nil
+}
+
+func (d *fakeDaemon) Resume(ctx context.Context, scope, pattern string) (found bool, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := len(d.suspended)
+	d.suspended = slices.DeleteFunc(d.suspended, func(s queue.Suspension) bool { return s.Scope == scope && s.Pattern == pattern })
+	return len(d.suspended) < n, nil
 }
 
 func (d *fakeDaemon) Show(ctx context.Context, id spool.ID) (Message, error) {
@@ -90,17 +130,24 @@ func (d *fakeDaemon) Hosts(ctx context.Context) ([]Host, error) {
 	return []Host{{Name: "mx.y.example", Address: "192.0.2.9:25", Connections: 1, Window: 2, Error: "Connection refused"}}, nil
 }
 
-func (d *fakeDaemon) Act(ctx context.Context, verb Verb, ids []spool.ID, who string) (Result, error) {
+func (d *fakeDaemon) Act(ctx context.Context, o Order) (Result, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	r := Result{Failed: map[string]string{}}
-	for _, id := range ids {
+	for _, id := range o.Select.IDs() {
 		if _, err := d.Show(ctx, id); err != nil {
 			r.Failed[id.String()] = err.Error()
-			continue
 		}
-		r.Done++
-		d.acts = append(d.acts, string(verb)+" "+id.String())
+	}
+	o.Slice.Max = 1000
+	page, _, _ := d.List(ctx, o.Slice)
+	for _, m := range page {
+		r.Matched++
+		if !o.DryRun {
+			r.Done++
+			d.acts = append(d.acts, string(o.Verb)+" "+m.Envelope.ID.String())
+			d.by = o.By
+		}
 	}
 	return r, nil
 }

@@ -80,8 +80,18 @@ func (g *guard) refuse(w http.ResponseWriter, r *http.Request, wrong bool) {
 	fail(w, http.StatusUnauthorized, "this needs the token of [admin] token_file: Authorization: Bearer …")
 }
 
+// userHeader names the person behind a request, as a command gives it: it is taken on
+// trust, as whoever has the token is trusted with more.
+const userHeader = "Mtad-User"
+
 // who names the author of an act in the audit trail.
-func who(r *http.Request) string { return "token " + r.RemoteAddr }
+func who(r *http.Request) string {
+	who := "token " + r.RemoteAddr
+	if user := r.Header.Get(userHeader); user != "" {
+		who = user[:min(len(user), 64)] + " (" + who + ")"
+	}
+	return who
+}
 
 // sameSite refuses what a web page elsewhere makes a browser send: a foreign
 // Host (DNS rebinding) or Origin (AM-05). Every answer gets the headers that

@@ -55,7 +55,7 @@ func (s *Server) statusReply(ctx context.Context) StatusReply {
 		Version: s.opt.Version, Uptime: int64(time.Since(s.started).Seconds()),
 		Messages:   map[string]int{"ready": q.Ready, "active": q.Active, "deferred": q.Deferred, "frozen": q.Frozen},
 		Recipients: q.Recipients, Connections: q.Connections, OldestSeconds: int64(age(q.Oldest).Seconds()),
-		SpoolBytes: st.SpoolBytes, HostsRemembered: st.HostsRemembered,
+		SpoolBytes: st.SpoolBytes, HostsRemembered: st.HostsRemembered, Suspensions: q.Suspensions,
 	}
 	v.Ready, v.Reason = s.opt.Daemon.Ready()
 	return v

@@ -66,6 +66,7 @@ func (s *Server) writeGauges(w io.Writer, st Status) {
 	gauge(`mtad_queue_messages{state="frozen"}`, float64(q.Frozen))
 	gauge("mtad_queue_recipients", float64(q.Recipients))
 	gauge("mtad_queue_oldest_seconds", age(q.Oldest).Seconds())
+	gauge("mtad_queue_suspensions", float64(q.Suspensions))
 	transports := make([]string, 0, len(q.Connections))
 	for name := range q.Connections {
 		transports = append(transports, name)

@@ -42,6 +42,7 @@ var table = []Metric{
 	{"mtad_queue_messages", "gauge", "state=ready|active|deferred|frozen", "Messages in the queue; one in several states counts in the first of active, ready, deferred, frozen."},
 	{"mtad_queue_recipients", "gauge", "", "Recipients in the queue that are not accounted for yet."},
 	{"mtad_queue_oldest_seconds", "gauge", "", "Age of the oldest message in the queue; 0 where there is none."},
+	{"mtad_queue_suspensions", "gauge", "", "Suspensions of domains, sites or everything that an operator has made and that are in force."},
 
 	{"mtad_spool_commits_total", "counter", "", "Commits of the spool that succeeded; those that wait at the same time share one fdatasync."},
 	{"mtad_spool_commit_seconds", "histogram", "", "How long commits waited until they were on stable storage."},

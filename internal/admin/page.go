@@ -25,13 +25,14 @@ var pageTemplate = template.Must(template.New("page").Parse(`<!DOCTYPE html>
 <table>{{range $state, $n := .Messages}}<tr><td>{{$state}}</td><td>{{$n}}</td></tr>
 {{end}}<tr><td>recipients</td><td>{{.Recipients}}</td></tr>
 <tr><td>oldest message</td><td>{{.Oldest}}</td></tr>
-<tr><td>spool on disk, bytes</td><td>{{.SpoolBytes}}</td></tr></table>
+{{if .Suspensions}}<tr><td class="no">suspensions in force</td><td>{{.Suspensions}}</td></tr>
+{{end}}<tr><td>spool on disk, bytes</td><td>{{.SpoolBytes}}</td></tr></table>
 <h2>Outgoing connections</h2>
 <table>{{range $transport, $n := .Connections}}<tr><td>{{$transport}}</td><td>{{$n}}</td></tr>
 {{else}}<tr><td>none</td><td></td></tr>
 {{end}}</table>
 <p><a href="/metrics">metrics</a> · <a href="/healthz">healthz</a> · <a href="/readyz">readyz</a> · <a href="/api/v1/status">status as JSON</a></p>
-<p>Messages and hosts: <code>mtad queue list</code>, <code>mtad queue show ID</code>.</p>
+<p>Messages and hosts: <code>mtad queue summary</code>, <code>mtad queue list</code>, <code>mtad queue show ID</code>.</p>
 </body></html>
 `))
 

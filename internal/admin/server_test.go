@@ -50,6 +50,9 @@ func TestWithTokenAllAnswers(t *testing.T) {
 		if strings.HasSuffix(path, "/forget") {
 			in = `{"host":"mx.y.example"}`
 		}
+		if strings.HasSuffix(path, "/suspend") || strings.HasSuffix(path, "/resume") {
+			in = `{"scope":"all"}`
+		}
 		if code, body := ask(t, web, method, path, in, bearer...); code/100 != 2 {
 			t.Errorf("%s: %d %s", r.pattern, code, body)
 		}

@@ -19,7 +19,7 @@ func (c *Core) Scan(from uint64, max int, f func(selector.Glance)) (next uint64)
 			return m.seq
 		}
 		if m.open > 0 {
-			f(selector.Glance{ID: m.id, Received: c.fromNow(m.received), State: c.stateName(m)})
+			f(c.glance(m))
 		}
 	}
 	return 0
@@ -31,7 +31,11 @@ func (c *Core) Glance(id spool.ID) (selector.Glance, bool) {
 	if m == nil {
 		return selector.Glance{}, false
 	}
-	return selector.Glance{ID: id, Received: c.fromNow(m.received), State: c.stateName(m)}, true
+	return c.glance(m), true
+}
+
+func (c *Core) glance(m *message) selector.Glance {
+	return selector.Glance{ID: m.id, Seq: m.seq, Received: c.fromNow(m.received), State: c.stateName(m)}
 }
 
 // stateName counts a message of one recipient behind dead hosts as deferred, as Gauges do.
@@ -78,13 +82,12 @@ type LaneState struct {
 	Why         string // one line: what it waits for
 }
 
-// LaneKeys lists the lanes, in order, for Lane.
+// LaneKeys lists the lanes, in no order, for Lane.
 func (c *Core) LaneKeys() []string {
 	keys := make([]string, 0, len(c.lanes))
 	for key := range c.lanes {
 		keys = append(keys, key)
 	}
-	slices.Sort(keys)
 	return keys
 }
 

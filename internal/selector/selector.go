@@ -53,6 +53,7 @@ type Hop struct {
 // Glance is what can be said of a message without its envelope.
 type Glance struct {
 	ID       spool.ID
+	Seq      uint64 // its place in the order of arrival: the cursor that leads to it
 	Received time.Time
 	State    string
 }

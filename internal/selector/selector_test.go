@@ -56,7 +56,7 @@ func TestSelectors(t *testing.T) {
 			continue
 		}
 		got := []int{}
-		if s.Early(Glance{testID, testNow.Add(-3 * time.Hour), "deferred"}, testNow) {
+		if s.Early(Glance{ID: testID, Received: testNow.Add(-3 * time.Hour), State: "deferred"}, testNow) {
 			got = append(got, s.Recipients(testEnvelope(), where, testNow)...)
 		}
 		if fmt.Sprint(got) != want {
