@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -211,6 +212,8 @@ func act(c *queue.Core, now time.Time, o admin.Order, f chosen) []queue.Action {
 		return c.Thaw(now, id)
 	case admin.Remove:
 		return c.Remove(now, id, f.rcpts, o.By)
+	case admin.Bounce:
+		return c.Bounce(now, id, f.rcpts, cmp.Or(o.Reason, "cancelled by the administrator of this relay"))
 	}
 	panic("BUG: no such act: " + string(o.Verb))
 }
@@ -226,6 +229,8 @@ func (s *adminServer) tell(verb admin.Verb, id spool.ID, by string) {
 		s.log.Thawed(id, by)
 	case admin.Remove:
 		s.log.Removed(id, by)
+	case admin.Bounce:
+		s.log.Cancelled(id, by)
 	}
 }
 

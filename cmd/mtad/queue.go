@@ -27,6 +27,7 @@ const queueUsage = `usage: mtad queue [-config FILE] VERB [options] [SELECTOR]
     freeze   try them no more until they are thawed
     thaw     try frozen messages again
     remove   discard the recipients that are meant; nobody is told
+    bounce   give them up: the sender is told, with the -reason
 
     suspend  all | domain=PATTERN | site=PATTERN     begin nothing new for them, -for a time or until they are resumed
     resume   all | domain=PATTERN | site=PATTERN     end that
@@ -42,8 +43,8 @@ A selector is message ids, or terms that must all hold, or "all":
     state                        ready, active, deferred, frozen
     age, size, attempts          > >= < <= =, as 2h, 50K, 3
 
-A message is meant where one of its open recipients fulfils all terms; remove acts on those recipients alone, the other
-verbs on the message. What acts says first how many are meant; on a terminal it asks before it goes on, unless ids were named.
+A message is meant where one of its open recipients fulfils all terms; remove and bounce act on those recipients alone,
+the other verbs on the message. What acts says first how many are meant; on a terminal it asks before it goes on, unless ids were named.
 
 `
 
@@ -77,6 +78,7 @@ var queueVerbs = []queueVerb{
 	{name: "freeze", takes: selected, run: (*queueCommand).act, forAct: admin.Freeze},
 	{name: "thaw", takes: selected, run: (*queueCommand).act, forAct: admin.Thaw},
 	{name: "remove", takes: selected, run: (*queueCommand).act, forAct: admin.Remove},
+	{name: "bounce", takes: selected, run: (*queueCommand).act, forAct: admin.Bounce},
 	{name: "suspend", takes: scope, run: (*queueCommand).suspend},
 	{name: "resume", takes: scope, run: (*queueCommand).resume},
 	{name: "suspensions", run: (*queueCommand).suspensions},
@@ -135,7 +137,7 @@ func (q *queueCommand) parse(args []string) (status int, done bool) {
 	fs.StringVar(&q.by, "by", "domain", "summary: by "+strings.Join(admin.Groupings(), ", "))
 	fs.BoolVar(&q.dryRun, "dry-run", false, "only say how many are meant")
 	fs.BoolVar(&q.yes, "yes", false, "do not ask")
-	fs.StringVar(&q.reason, "reason", "", "why: `text` for the log")
+	fs.StringVar(&q.reason, "reason", "", "why: `text` for the log; of a bounce, for the sender too")
 	fs.StringVar(&q.until, "for", "", "suspend: how long, as 30m, 2h, 1d; left out: until it is resumed")
 	for rest := args; ; {
 		if status, done := parse(fs, rest, q.stdout); done {

@@ -63,7 +63,7 @@ func TestClientAndServer(t *testing.T) {
 			t.Errorf("%s: %+v %v", v, r, err)
 		}
 	}
-	want := []string{"retry 1vNDqi-0000Gx-2A", "freeze 1vNDqi-0000Gx-2A", "thaw 1vNDqi-0000Gx-2A", "remove 1vNDqi-0000Gx-2A"}
+	want := []string{"retry 1vNDqi-0000Gx-2A", "freeze 1vNDqi-0000Gx-2A", "thaw 1vNDqi-0000Gx-2A", "remove 1vNDqi-0000Gx-2A", "bounce 1vNDqi-0000Gx-2A"}
 	if !slices.Equal(d.acts, want) {
 		t.Errorf("acts: %v", d.acts)
 	}

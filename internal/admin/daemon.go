@@ -58,10 +58,11 @@ const (
 	Freeze Verb = "freeze" // try it no more until it is thawed
 	Thaw   Verb = "thaw"
 	Remove Verb = "remove" // discard what is not yet delivered; nobody is told
+	Bounce Verb = "bounce" // give up what is not yet delivered; its sender is told
 )
 
 // Verbs is all of them.
-var Verbs = []Verb{Retry, Freeze, Thaw, Remove}
+var Verbs = []Verb{Retry, Freeze, Thaw, Remove, Bounce}
 
 // Slice is a part of the queue.
 type Slice struct {
@@ -75,6 +76,7 @@ type Order struct {
 	Verb Verb
 	Slice
 	DryRun bool   // only count
+	Reason string // why; of a bounce, what its sender is told
 	By     string // who, and why: as it stands in the log
 }
 

@@ -42,7 +42,7 @@ func (s *Server) act(verb Verb) http.HandlerFunc {
 			badBody(w, err)
 			return
 		}
-		o := Order{Verb: verb, Slice: Slice{chosen, req.From, req.Max}, DryRun: req.DryRun, By: by(r, req.Reason)}
+		o := Order{Verb: verb, Slice: Slice{chosen, req.From, req.Max}, DryRun: req.DryRun, Reason: req.Reason, By: by(r, req.Reason)}
 		ctx, cancel := asking(r)
 		defer cancel()
 		result, err := s.opt.Daemon.Act(ctx, o)

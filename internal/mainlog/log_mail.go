@@ -153,6 +153,9 @@ func (l *Log) ErrorIgnored(id ID, address, why string) {
 	n.end(toMain)
 }
 
+// Cancelled says that an administrator gave up what remained of a message; its sender is told.
+func (l *Log) Cancelled(id ID, who string) { l.about(id, "cancelled", " cancelled by ", "who", who) }
+
 // Damaged says that a message cannot be read back from the spool and what was done with it.
 func (l *Log) Damaged(id ID, text string) { l.about(id, "damaged", " damaged: ", "error", text) }
 

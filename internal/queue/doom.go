@@ -52,8 +52,27 @@ func (c *Core) endRecipients(now time.Time, id spool.ID, rcpts []int, how doom, 
 			c.execute(it)
 		}
 	})
+	if how == toBounce {
+		c.thawFailed(m)
+	}
 	c.settled(m)
 	return c.end()
+}
+
+// thawFailed: a frozen message tells nobody. Where none of its recipients is pending any
+// more, there is nothing left to be kept back.
+func (c *Core) thawFailed(m *message) {
+	if !m.frozen || m.null {
+		return
+	}
+	for i := range m.size() {
+		if m.rcpt(i).state == spool.Pending {
+			return
+		}
+	}
+	m.frozen = false
+	c.emit(Record{spool.Batch{Freezes: []spool.Freeze{{ID: m.id, Frozen: false}}}})
+	c.listFailing(m)
 }
 
 // condemn notes how recipients are to end.
