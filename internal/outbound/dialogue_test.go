@@ -43,14 +43,23 @@ type dialogue struct {
 	script   []string
 }
 
-func TestDialogues(t *testing.T) {
+func dialogues(t *testing.T) []*dialogue {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no dialogues:", err)
 	}
+	var all []*dialogue
 	for _, path := range files {
-		d := readDialogue(t, path)
-		name := strings.TrimSuffix(filepath.Base(path), ".txt")
+		all = append(all, readDialogue(t, path))
+	}
+	return all
+}
+
+func (d *dialogue) name() string { return strings.TrimSuffix(filepath.Base(d.path), ".txt") }
+
+func TestDialogues(t *testing.T) {
+	for _, d := range dialogues(t) {
+		name := d.name()
 		if d.on != "pipe" {
 			t.Run(name+"/tcp", func(t *testing.T) {
 				t.Parallel()
@@ -98,9 +107,13 @@ func readDialogue(t *testing.T, path string) *dialogue {
 
 // check plays both sides and compares what came of it.
 func (d *dialogue) check(t *testing.T, client, server net.Conn) {
+	d.checkWith(t, client, settings(d.set), func() error { return serve(server, d.script) }, strings.NewReplacer())
+}
+
+func (d *dialogue) checkWith(t *testing.T, client net.Conn, s *Settings, server func() error, words *strings.Replacer) {
 	served := make(chan error, 1)
-	go func() { served <- serve(server, d.script) }()
-	got := d.play(t, client)
+	go func() { served <- server() }()
+	got := words.Replace(d.play(t, client, s))
 	if err := <-served; err != nil {
 		t.Errorf("%s: server: %v", d.path, err)
 	}
@@ -117,9 +130,8 @@ func (d *dialogue) check(t *testing.T, client, server net.Conn) {
 }
 
 // play is the client: all messages on one connection, as long as it lasts.
-func (d *dialogue) play(t *testing.T, tcp net.Conn) string {
+func (d *dialogue) play(t *testing.T, tcp net.Conn, s *Settings) string {
 	var b strings.Builder
-	s := settings(d.set)
 	conn, f := open(t.Context(), tcp, testTarget, s, "")
 	if f != nil {
 		fmt.Fprintf(&b, "no session: %s\n", tellFault(f))
@@ -250,8 +262,11 @@ func (s stream) WriteTo(w io.Writer) (int64, error) {
 
 // serve is the server: it does what the script says and nothing else.
 func serve(conn net.Conn, script []string) error {
+	return serveFrom(conn, bufio.NewReader(conn), script)
+}
+
+func serveFrom(conn net.Conn, in *bufio.Reader, script []string) error {
 	defer conn.Close()
-	in := bufio.NewReader(conn)
 	if last := script[len(script)-1]; last == "close" || last == "rst" {
 		return follow(conn, in, script)
 	}
@@ -273,7 +288,7 @@ func follow(conn net.Conn, in *bufio.Reader, script []string) error {
 		case "close":
 			return nil
 		case "rst":
-			return conn.(*net.TCPConn).SetLinger(0)
+			return conn.(interface{ SetLinger(int) error }).SetLinger(0)
 		case "silence":
 			return nil
 		default:

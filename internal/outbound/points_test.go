@@ -82,7 +82,7 @@ func (p point) check(t *testing.T, how string, client, server net.Conn) {
 	}
 	served := make(chan error, 1)
 	go func() { served <- serveLoosely(server, script) }()
-	got := d.play(t, client)
+	got := d.play(t, client, settings(d.set))
 	if err := <-served; err != nil {
 		t.Error(err)
 	}
