@@ -44,6 +44,7 @@ var floors = map[string]int{
 	"internal/config/manual": 4,
 	"spool/spooltest":        4, // for tests only
 	"bench":                  9, // programs that run mtad from outside
+	"test/auth":              9,
 	"test/crash":             9,
 	"test/interop":           9,
 	"test/interop/tls":       9,

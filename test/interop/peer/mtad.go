@@ -35,6 +35,7 @@ type MtadConfig struct {
 	Connections int           // to one host; 0 leaves the default
 	Retry       time.Duration // after a temporary failure; 0 leaves the default
 	Env         []string      // added to the environment
+	Relay       string        // host_accept_relay; "" is who is on this machine
 	Options     string        // TOML lines, main options on top
 	Transport   string        // TOML lines of [transport.smtp]
 }
@@ -68,7 +69,10 @@ func StartMtad(bin, dir string, c *MtadConfig) (*Mtad, error) {
 func (c *MtadConfig) toml() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "primary_hostname = \"relay.test\"\nspool_directory = \"spool.d\"\nlog_file_path = \"log/%%slog\"\n")
-	fmt.Fprintf(&b, "host_accept_relay = [\"127.0.0.0/8\"]\nrecipients_max = 10000\nremote_max_parallel = 1000\n")
+	if c.Relay == "" {
+		c.Relay = "127.0.0.0/8"
+	}
+	fmt.Fprintf(&b, "host_accept_relay = %q\nrecipients_max = 10000\nremote_max_parallel = 1000\n", c.Relay)
 	b.WriteString(c.Options)
 	fmt.Fprintf(&b, "\n[[listen]]\naddress = %q\n\n[admin]\naddress = %q\n", c.Addr, c.Admin)
 	fmt.Fprintf(&b, "\n[[router]]\nname = \"smarthost\"\ndriver = \"domainlist\"\ndomains = \"*\"\nhosts = [%q]\ntransport = \"smtp\"\n", c.NextHop)
