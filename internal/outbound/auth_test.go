@@ -57,6 +57,16 @@ func (p *peer) plainOK() {
 	p.say("235 welcome")
 }
 
+// dialed is Dial; the connection does not outlive the test, in which its server
+// would wait for it.
+func dialed(t *testing.T, target Target, s *Settings) (*Conn, *Fault) {
+	conn, f := Dial(t.Context(), target, s)
+	if conn != nil {
+		t.Cleanup(conn.Abort)
+	}
+	return conn, f
+}
+
 // Each mechanism, to success: the strongest that both sides have.
 func TestAuthMechanisms(t *testing.T) {
 	challenge := "<1896.697170952@mx.y.example>"
@@ -91,7 +101,7 @@ func TestAuthMechanisms(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inBoth(t, func(t *testing.T, version uint16) {
-				conn, f := Dial(t.Context(), stage(t, serverTLS(version, world().mx), func(p *peer) {
+				conn, f := dialed(t, stage(t, serverTLS(version, world().mx), func(p *peer) {
 					p.secureAuth(c.offers)
 					c.server(p)
 					p.message()
@@ -153,7 +163,7 @@ func TestAuthFails(t *testing.T) {
 		for _, how := range []string{"require", "try"} {
 			t.Run(c.name+"/"+how, func(t *testing.T) {
 				inBoth(t, func(t *testing.T, version uint16) {
-					conn, f := Dial(t.Context(), stage(t, serverTLS(version, world().mx), func(p *peer) {
+					conn, f := dialed(t, stage(t, serverTLS(version, world().mx), func(p *peer) {
 						p.secureAuth(c.offers)
 						c.server(p)
 						if how == "try" {
@@ -184,6 +194,43 @@ func TestAuthFails(t *testing.T) {
 	}
 }
 
+// A server that claims success and has not proved that it knows the secret is
+// not the one that was meant: it gets no mail, with hosts_try_auth neither.
+func TestAuthUnproved(t *testing.T) {
+	scram := auth.Credential{Name: "scram", Driver: "scram", User: "user", Secret: secret}
+	for _, how := range []string{"require", "try"} {
+		t.Run(how, func(t *testing.T) {
+			inBoth(t, func(t *testing.T, version uint16) {
+				_, f := dialed(t, stage(t, serverTLS(version, world().mx), func(p *peer) {
+					p.secureAuth("SCRAM-SHA-256")
+					_, err := p.in.ReadString('\n')
+					must(err, "want AUTH")
+					p.say("235 welcome")
+					p.quit()
+				}), authSettings(t, how, scram))
+				if f == nil || f.Scope != ScopeHost || f.Kind != "auth" || !strings.Contains(f.Text, "not proved") {
+					t.Errorf("%+v", f)
+				}
+			})
+		})
+	}
+}
+
+// Behind a 535 no weaker mechanism is tried: whoever refused would have it shown.
+func TestAuthRefusedIsFinal(t *testing.T) {
+	inBoth(t, func(t *testing.T, version uint16) {
+		_, f := dialed(t, stage(t, serverTLS(version, world().mx), func(p *peer) {
+			p.secureAuth("PLAIN CRAM-MD5")
+			p.want("AUTH CRAM-MD5")
+			p.say("535 no")
+			p.quit()
+		}), authSettings(t, "require", plainCredential, cramCredential))
+		if f == nil || f.Kind != "auth" || !strings.Contains(f.Text, "AUTH CRAM-MD5: 535 no") {
+			t.Errorf("%+v", f)
+		}
+	})
+}
+
 // A line that is lost, or closed with 421, leaves the host for now either way.
 func TestAuthLost(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -196,7 +243,7 @@ func TestAuthLost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBoth(t, func(t *testing.T, version uint16) {
-				_, f := Dial(t.Context(), stage(t, serverTLS(version, world().mx), func(p *peer) {
+				_, f := dialed(t, stage(t, serverTLS(version, world().mx), func(p *peer) {
 					p.secureAuth("PLAIN")
 					c.server(p)
 				}), authSettings(t, "try", plainCredential))
@@ -213,13 +260,13 @@ func TestAuthInClear(t *testing.T) {
 	t.Parallel()
 	clear := func(p *peer) { p.hello("AUTH PLAIN") }
 	s := withAuth(settings(nil), "require", plainCredential)
-	_, f := Dial(t.Context(), stage(t, nil, func(p *peer) { clear(p); p.quit() }), s)
+	_, f := dialed(t, stage(t, nil, func(p *peer) { clear(p); p.quit() }), s)
 	if f == nil || f.Kind != "auth" || !strings.Contains(f.Text, "client_allow_clear") {
 		t.Errorf("%+v", f)
 	}
 	allowed := plainCredential
 	allowed.AllowClear = true
-	conn, f := Dial(t.Context(), stage(t, nil, func(p *peer) {
+	conn, f := dialed(t, stage(t, nil, func(p *peer) {
 		clear(p)
 		p.plainOK()
 		p.message()
@@ -257,7 +304,7 @@ func TestH2H3Auth(t *testing.T) {
 	} {
 		t.Run(c.name+"/"+c.how, func(t *testing.T) {
 			inBoth(t, func(t *testing.T, version uint16) {
-				conn, f := Dial(t.Context(), stage(t, serverTLS(version, world().mx), func(p *peer) {
+				conn, f := dialed(t, stage(t, serverTLS(version, world().mx), func(p *peer) {
 					p.secureAuth("PLAIN")
 					p.plainOK()
 					p.message()
