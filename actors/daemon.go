@@ -66,13 +66,15 @@ type Bound struct {
 	Listen config.Listen
 }
 
-// Options of Start. All but Certs and Names are needed.
+// Options of Start. All but Certs and Names are needed; DNS where mail goes to
+// hosts by name.
 type Options struct {
 	Config    *config.Config
 	Spool     *spool.Spool
 	Log       *mainlog.Log
 	Listeners []Bound
 	Version   string                                              // for the banner and Received:
+	DNS       route.DNS                                           // for routing
 	Certs     *certs.Store                                        // for both sides; nil: one for this daemon
 	Names     func(context.Context, netip.Addr) ([]string, error) // for inbound.Deps
 	// Fatal is told when the supervisor has panicked. It must end the process:
@@ -82,16 +84,16 @@ type Options struct {
 
 // Start brings the actors to life. It returns at once; Running tells when the
 // queue has read the spool and schedules.
-func Start(o Options) *Daemon { return start(o, lookupHost, nil) }
+func Start(o Options) *Daemon { return start(o, nil) }
 
-func start(o Options, lookup route.Lookup, at func(point string)) *Daemon {
+func start(o Options, at func(point string)) *Daemon {
 	if o.Certs == nil {
 		o.Certs = certs.NewStore(certs.Options{Dir: o.Config.Dir, SpoolDir: o.Config.SpoolDirectory, Hostname: o.Config.PrimaryHostname})
 	}
 	d := &Daemon{
 		at:  at,
 		cfg: o.Config, spool: o.Spool, log: o.Log, fatal: o.Fatal,
-		router:     route.New(o.Config, lookup),
+		router:     route.New(o.Config, o.DNS),
 		retry:      route.NewRetry(o.Config.Retry),
 		transports: outbound.Transports(o.Config, o.Version, o.Certs),
 		handoffs:   newHandoffs(o.Spool, o.Log),

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"mtad/internal/config"
 	"mtad/internal/mainlog"
 	"mtad/internal/queue"
+	"mtad/internal/resolver"
 	"mtad/internal/route"
 	"mtad/spool"
 )
@@ -42,13 +44,24 @@ func newRelay(t *testing.T, at func(string), edit ...string) *relay {
 	return relayOn(t, t.TempDir(), newHop(t), at, edit...)
 }
 
+// hosts is a DNS of host names.
+type hosts func(ctx context.Context, host string) ([]netip.Addr, error)
+
+func (h hosts) LookupAddrs(ctx context.Context, host string) ([]netip.Addr, error) {
+	return h(ctx, host)
+}
+
+func (hosts) LookupMX(_ context.Context, domain string) ([]resolver.MX, error) {
+	return nil, &resolver.Error{Kind: resolver.NoData, Type: "MX", Name: domain}
+}
+
 func relayOn(t *testing.T, dir string, h *hop, at func(string), edit ...string) *relay {
 	t.Helper()
-	return relayTo(t, dir, h, h.addr, lookupHost, at, edit...)
+	return relayTo(t, dir, h, h.addr, nil, at, edit...)
 }
 
 // relayTo starts a daemon whose next hop is known by a name.
-func relayTo(t *testing.T, dir string, h *hop, name string, lookup route.Lookup, at func(string), edit ...string) *relay {
+func relayTo(t *testing.T, dir string, h *hop, name string, dns route.DNS, at func(string), edit ...string) *relay {
 	t.Helper()
 	var main, transport []string
 	listenTLS := "none"
@@ -87,10 +100,10 @@ transport = "smtp"
 	}
 	r := &relay{t: t, hop: h, addr: l.Addr().String(), spool: sp, logs: dir, fatal: make(chan any, 1)}
 	r.Daemon = start(Options{
-		Config: cfg, Spool: sp, Log: log, Version: "test",
+		Config: cfg, Spool: sp, Log: log, Version: "test", DNS: dns,
 		Listeners: []Bound{{Listener: l, Listen: config.Listen{Address: "test", TLS: listenTLS}}},
 		Fatal:     func(reason any) { r.fatal <- reason },
-	}, lookup, at)
+	}, at)
 	t.Cleanup(func() {
 		limit := patience
 		if r.dead {

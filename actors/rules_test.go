@@ -198,22 +198,29 @@ func TestJobsOfADeadQueueAreNotBegun(t *testing.T) {
 	}
 }
 
-// Where a name is looked up, the messages behind it keep their order.
+// Where a name is looked up, the messages behind it keep their order: they wait
+// for that look-up, though one of their own would be quicker.
 func TestRoutingKeepsOrder(t *testing.T) {
 	t.Parallel()
 	h, here := newHop(t), make(chan struct{})
 	_, port, _ := net.SplitHostPort(h.addr)
-	lookup := func(context.Context, string) ([]netip.Addr, error) {
-		<-here
+	var asked atomic.Int32
+	dns := hosts(func(context.Context, string) ([]netip.Addr, error) {
+		if asked.Add(1) == 1 {
+			<-here
+		}
 		return []netip.Addr{mustAddr("127.0.0.1")}, nil
-	}
-	r := relayTo(t, t.TempDir(), h, "hop.test:"+port, lookup, nil, "max_connections = 1")
+	})
+	r := relayTo(t, t.TempDir(), h, "hop.test:"+port, dns, nil, "max_connections = 1")
 	subjects := names("m", 30)
 	r.submit(subjects...)
 	close(here)
 	r.idle()
 	if got := r.hop.got(); !slices.Equal(got, subjects) {
 		t.Errorf("the hop has got %v", got)
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("%d look-ups", n)
 	}
 }
 

@@ -2,8 +2,6 @@ package actors
 
 import (
 	"context"
-	"net"
-	"net/netip"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -39,7 +37,7 @@ func (d *Daemon) limits(transport string) queue.Limits {
 	if t == nil {
 		return queue.Limits{MaxConnections: 1, BatchMax: 1}
 	}
-	return queue.Limits{MaxConnections: t.MaxConnections, BatchMax: t.BatchMax, Linger: t.ConnectionLinger, MaxRate: t.MaxMessageRate}
+	return queue.Limits{MaxConnections: t.MaxConnections, BatchMax: t.BatchMax, Linger: t.ConnectionLinger, MaxRate: t.MaxMessageRate, MaxTry: t.HostsMaxTry}
 }
 
 // routeTimeout bounds the look-ups of one message's routing.
@@ -81,17 +79,12 @@ func answer(id spool.ID, dests []route.Destination, faults []route.Fault) routed
 		for j, h := range t.Hosts {
 			hosts[j] = queue.HostAddr(h)
 		}
-		r.dests = append(r.dests, queue.Destination{Router: t.Router, Transport: t.Transport, Lane: t.Lane, Hosts: hosts, Recipients: t.Recipients})
+		r.dests = append(r.dests, queue.Destination{Router: t.Router, Transport: t.Transport, Lane: t.Lane, DNS: t.DNS, Hosts: hosts, Recipients: t.Recipients})
 	}
 	for _, f := range faults {
 		r.faults = append(r.faults, queue.RouteFault(f))
 	}
 	return r
-}
-
-// lookupHost asks the system for a host's addresses.
-func lookupHost(ctx context.Context, host string) ([]netip.Addr, error) {
-	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 }
 
 // target translates the queue's word for a host to outbound's.

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
-	"net/netip"
 	"time"
 
 	"mtad/internal/admin"
@@ -50,7 +48,13 @@ func runExplain(args []string, stdout, stderr io.Writer) int {
 	if status != exitOK {
 		return status
 	}
-	e := newExplainer(cfg)
+	dns, err := newResolver(cfg)
+	if err != nil {
+		fmt.Fprintln(stderr, "mtad explain: "+err.Error())
+		return exitFailed
+	}
+	defer dns.Close()
+	e := newExplainer(cfg, dns)
 	e.Probe = *probe
 	for _, p := range paths {
 		ctx, cancel := context.WithTimeout(context.Background(), *limit)
@@ -84,13 +88,10 @@ func addresses(args []string) ([]smtp.Path, error) {
 }
 
 // newExplainer has what the daemon would have, and asks the one that runs.
-func newExplainer(cfg *config.Config) *explain.Explainer {
+func newExplainer(cfg *config.Config, dns route.DNS) *explain.Explainer {
 	store := certs.NewStore(certs.Options{Dir: cfg.Dir, SpoolDir: cfg.SpoolDirectory, Hostname: cfg.PrimaryHostname})
-	lookup := func(ctx context.Context, host string) ([]netip.Addr, error) {
-		return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	}
 	return &explain.Explainer{
-		Config: cfg, Router: route.New(cfg, lookup), Retry: route.NewRetry(cfg.Retry),
+		Config: cfg, Router: route.New(cfg, dns), Retry: route.NewRetry(cfg.Retry),
 		Transports: outbound.Transports(cfg, version, store),
 		Known:      func(ctx context.Context) ([]explain.Known, error) { return knownHosts(ctx, cfg.Admin) },
 	}

@@ -75,7 +75,12 @@ func (d *small) serve(t *testing.T, cfg *config.Config, smtp, web net.Listener) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	daemon := actors.Start(actors.Options{Config: cfg, Spool: sp, Log: log, Version: version, Fatal: func(any) {},
+	dns, err := newResolver(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(dns.Close)
+	daemon := actors.Start(actors.Options{Config: cfg, DNS: dns, Spool: sp, Log: log, Version: version, Fatal: func(any) {},
 		Listeners: []actors.Bound{{Listener: smtp, Listen: cfg.Listen[0]}}})
 	<-daemon.Running()
 	server, err := serveAdmin(cfg, web, token, daemon, sp, log)

@@ -82,13 +82,13 @@ func serve(cfg *config.Config, stderr io.Writer) error {
 	}
 	defer sp.Close()
 
-	names, err := resolver.New(resolver.Config{})
+	names, err := newResolver(cfg)
 	if err != nil {
 		return err
 	}
 	defer names.Close()
 
-	d := actors.Start(actors.Options{Config: cfg, Spool: sp, Log: log, Listeners: bound, Version: version, Certs: certificates(cfg, log), Names: names.ReverseNames, Fatal: func(reason any) {
+	d := actors.Start(actors.Options{Config: cfg, Spool: sp, Log: log, Listeners: bound, Version: version, Certs: certificates(cfg, log), DNS: names, Names: names.ReverseNames, Fatal: func(reason any) {
 		log.Panic(fmt.Sprintf("the supervisor failed: %v; mtad ends, what it acknowledged is in the spool", reason), nil)
 		log.Close()
 		os.Exit(exitFailed)
@@ -104,6 +104,11 @@ func serve(cfg *config.Config, stderr io.Writer) error {
 	sayStarted(cfg, log, stderr, bound)
 	notify("READY=1")
 	return untilDrained(cfg, d, log, signals, web)
+}
+
+// newResolver asks the DNS servers that the configuration or the system names.
+func newResolver(cfg *config.Config) (*resolver.Resolver, error) {
+	return resolver.New(resolver.Config{Servers: cfg.DNSServers, Timeout: cfg.DNSRetrans, Attempts: cfg.DNSRetry})
 }
 
 // untilDrained waits for signals and carries them out.

@@ -83,6 +83,10 @@ func (b *binder) config(tree map[string]any) {
 	if b.cfg.Transports["smtp"] == nil {
 		b.cfg.Transports["smtp"] = b.transport("smtp", map[string]any{})
 	}
+	if len(b.cfg.Routers) == 0 {
+		b.cfg.Routers = make([]Router, 1)
+		b.table(reflect.ValueOf(&b.cfg.Routers[0]).Elem(), map[string]any{"name": "lookuphost", "driver": "lookuphost"}, []string{"router", "0"})
+	}
 	if len(b.cfg.Retry) == 0 {
 		b.cfg.Retry = make([]Retry, 1)
 		b.table(reflect.ValueOf(&b.cfg.Retry[0]).Elem(), nil, []string{"retry"})

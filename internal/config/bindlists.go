@@ -141,11 +141,11 @@ func (b *binder) named(raw any, path []string) map[string][]string {
 	return all
 }
 
-// words reads hosts (separated by white space in a string: a colon stands
+// words reads hosts and servers (separated by white space in a string: a colon stands
 // before a port) and plain words.
 func (b *binder) words(o option, raw any, path []string) []string {
 	var all []string
-	if s, ok := raw.(string); ok && o.tag.Get("kind") == "hosts" {
+	if s, ok := raw.(string); ok && (o.tag.Get("kind") == "hosts" || o.tag.Get("kind") == "servers") {
 		all = strings.Fields(s)
 	} else if all, ok = b.items(raw, path); !ok {
 		return nil
@@ -160,6 +160,8 @@ func (b *binder) words(o option, raw any, path []string) []string {
 			continue
 		} else if o.tag.Get("kind") == "hosts" {
 			b.host(word, here)
+		} else if o.tag.Get("kind") == "servers" {
+			b.server(word, here)
 		} else if !slices.Contains(allowed, word) {
 			b.wrong(here, "%q is not one of %s%s", word, quoted(allowed), didYouMean(word, allowed))
 		}
@@ -170,6 +172,13 @@ func (b *binder) words(o option, raw any, path []string) []string {
 func (b *binder) host(s string, path []string) {
 	if _, err := ParseHostPort(s); err != nil {
 		b.wrong(path, "%v", err)
+	}
+}
+
+// server checks the address of a DNS server. A name would need one.
+func (b *binder) server(s string, path []string) {
+	if h, err := ParseHostPort(s); err != nil || !h.Addr.IsValid() {
+		b.wrong(path, `%q is no address of a DNS server, as in "192.0.2.53" or "[2001:db8::53]:53"`, s)
 	}
 }
 

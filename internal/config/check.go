@@ -90,9 +90,6 @@ func (b *binder) faulty(table string) bool {
 }
 
 func (b *binder) checkRouters(listeners []listener) {
-	if len(b.cfg.Routers) == 0 && !b.faulty("router") {
-		b.wrong([]string{"router"}, `there is none, so each domain's MX would be looked up; that (driver = "lookuphost") is not in this build: add a [[router]] with driver = "domainlist" and hosts`)
-	}
 	names := map[string][]string{}
 	for i := range b.cfg.Routers {
 		r := &b.cfg.Routers[i]
@@ -107,13 +104,31 @@ func (b *binder) checkRouters(listeners []listener) {
 			b.wrong(under(path, "transport"), "there is no [transport.%s]%s", r.Transport, didYouMean(r.Transport, have))
 			continue
 		}
-		if r.Driver == "domainlist" && len(r.Hosts) == 0 && len(r.RouteList) == 0 && len(transport.Hosts) == 0 {
-			b.wrong(path, `hosts or route_list is missing: where is the mail to go? As in hosts = ["127.0.0.1:2626"]`)
-		}
+		b.checkDriver(r, transport, path)
 		b.checkLoop(r.Hosts, transport.Port, under(path, "hosts"), listeners)
 		b.checkLoop(r.FallbackHosts, transport.Port, under(path, "fallback_hosts"), listeners)
 		for _, domain := range slices.Sorted(maps.Keys(r.RouteList)) {
 			b.checkLoop(r.RouteList[domain], transport.Port, []string{"router", strconv.Itoa(i), "route_list", domain}, listeners)
+		}
+	}
+}
+
+// checkDriver finds options that the router's driver needs, or has no use for.
+func (b *binder) checkDriver(r *Router, t *Transport, path []string) {
+	switch r.Driver {
+	case "domainlist":
+		if len(r.Hosts) == 0 && len(r.RouteList) == 0 && len(t.Hosts) == 0 {
+			b.wrong(path, `hosts or route_list is missing: where is the mail to go? As in hosts = ["127.0.0.1:2626"]`)
+		}
+		if r.MXDomains != nil {
+			b.wrong(under(path, "mx_domains"), `is for driver = "lookuphost"; this router names its hosts`)
+		}
+	case "lookuphost":
+		if len(r.Hosts) > 0 {
+			b.wrong(under(path, "hosts"), `the hosts are looked up; to name them: driver = "domainlist"`)
+		}
+		if len(r.RouteList) > 0 {
+			b.wrong(under(path, "route_list"), `the hosts are looked up; to name them: driver = "domainlist"`)
 		}
 	}
 }
@@ -141,8 +156,8 @@ func (b *binder) checkTransports(listeners []listener) {
 func (b *binder) checkLoop(hosts []string, port int, path []string, listeners []listener) {
 	for i, text := range hosts {
 		h, err := ParseHostPort(text)
-		if err != nil {
-			continue // noted already
+		if err != nil || h.MX {
+			continue // noted already; or known when it is looked up
 		}
 		if h.Port == 0 {
 			h.Port = port

@@ -9,6 +9,7 @@
 package config
 
 import (
+	"net/netip"
 	"time"
 
 	"mtad/internal/expand"
@@ -116,6 +117,15 @@ type Config struct {
 	// Outgoing connections at one time, to all hosts together.
 	RemoteMaxParallel int `opt:"remote_max_parallel" default:"200" min:"1"`
 
+	// DNS servers to ask: addresses, with a port or without. They have to be recursive ones.
+	DNSServers []string `opt:"dns_servers" kind:"servers" unset:"those of /etc/resolv.conf, read again when it changes" example:"[\"127.0.0.1\", \"[2001:db8::53]:53\"]"`
+	// How long one DNS server has for an answer. A look-up ends after 30s, whatever these two say.
+	DNSRetrans time.Duration `opt:"dns_retrans" unset:"as /etc/resolv.conf says, or 5s" min:"10ms" example:"2s"`
+	// How often DNS servers that do not answer are asked.
+	DNSRetry int `opt:"dns_retry" unset:"as /etc/resolv.conf says, or 2" min:"1" max:"10" example:"3"`
+	// Send no mail to the IPv6 addresses of hosts that are given by name. Without it they are tried after a host's IPv4 addresses, and passed over where this machine has no route to them.
+	DisableIPv6 bool `opt:"disable_ipv6" default:"false"`
+
 	// Hosts that PIPELINING is offered to.
 	PipeliningAdvertiseHosts *lists.HostList `opt:"pipelining_advertise_hosts" default:"*"`
 	// Hosts that CHUNKING (BDAT) is offered to.
@@ -132,7 +142,7 @@ type Config struct {
 	Listen []Listen `opt:"listen"`
 	// [[authenticator]]: a way to authenticate, by AUTH. EHLO offers them in the order of the file.
 	Authenticators []Authenticator `opt:"authenticator"`
-	// [[router]]: where mail goes. Routers are asked in the order of the file; the first whose domains match decides.
+	// [[router]]: where mail goes. Routers are asked in the order of the file; the first whose domains match decides. Without one, there is one with driver = "lookuphost" for all domains.
 	Routers []Router `opt:"router"`
 	// [transport.NAME]: how mail is sent. One named smtp always exists; routers name the one they want.
 	Transports map[string]*Transport `opt:"transport"`
@@ -197,23 +207,32 @@ type Authenticator struct {
 	ClientAllowClear bool `opt:"client_allow_clear" default:"false"`
 }
 
+// AddrPort returns the address, :: where it names a port only.
+func (l Listen) AddrPort() (netip.AddrPort, error) { return parseListen(l.Address) }
+
 // Router is one [[router]].
 type Router struct {
 	// Name for logs (R=) and messages.
 	Name string `opt:"name" kind:"required" first:"smarthost"`
-	// "domainlist": the hosts are named here.
-	Driver string `opt:"driver" kind:"required" oneof:"domainlist" first:"domainlist"`
+	// "domainlist": the hosts are named here. "lookuphost": they are looked up in the DNS: the domain's MX records, or, where it has none, its own addresses. A domain that does not exist, or has neither, goes on to the next router, and fails where there is none. One that cannot be looked up now waits.
+	Driver string `opt:"driver" kind:"required" oneof:"domainlist lookuphost" first:"domainlist"`
 	// Domains whose mail this router takes.
 	Domains *lists.DomainList `opt:"domains" default:"*" first:"*"`
-	// Next hops, tried in this order: an address or a name, with a port or without ("[2001:db8::1]:25"). A string holds them separated by white space.
+	// Next hops, tried in this order: an address or a name, with a port or without ("[2001:db8::1]:25"), or the mail exchangers of a domain ("mx:example.com"). A string holds them separated by white space. Names are looked up in the DNS.
 	Hosts []string `opt:"hosts" kind:"hosts" unset:"none" first:"[\"127.0.0.1:2626\"]"`
 	// Next hops by domain, tried before hosts: a table { "example.com" = ["mx1", "mx2:26"], "*.example.com" = "mx3" }, or an array of strings "domain host host". Where there is no hosts, the router takes these domains only.
 	RouteList map[string][]string `opt:"route_list" kind:"routes" unset:"none"`
-	// Shuffle the hosts anew for each message.
+	// Shuffle the hosts anew for each message. Mail exchangers of equal preference, and the addresses of one name, are shuffled always.
 	RandomizeHosts bool `opt:"randomize_hosts" default:"false"`
+	// Domains that must have an MX record: their own addresses do not stand in for it.
+	MXDomains *lists.DomainList `opt:"mx_domains" unset:"none" example:"*.example.com"`
+	// Addresses that are as if they did not exist where the DNS gives them. An empty list lets all in.
+	IgnoreTargetHosts *lists.HostList `opt:"ignore_target_hosts" unset:"for lookuphost loopback, private, link-local, multicast and reserved networks; else none" example:"[\"127.0.0.0/8\", \"::1\"]"`
+	// What becomes of mail where the best mail exchanger is this machine: its primary_hostname, one of its addresses, or loopback. Mail exchangers no better than this one are never tried (RFC 5321 5.1). "fail", "defer"; "pass": on to the next router; "send": they are hosts like any other, but for addresses and ports of [[listen]].
+	Self string `opt:"self" unset:"fail for lookuphost, defer for domainlist" oneof:"fail defer pass send" example:"pass"`
 	// Transport that carries the mail.
 	Transport string `opt:"transport" default:"smtp" first:"smtp"`
-	// Hosts to try when all others have failed; they stand in for those of the transport.
+	// Hosts to try when all others have failed, written as in hosts; they stand in for those of the transport.
 	FallbackHosts []string `opt:"fallback_hosts" kind:"hosts" unset:"those of the transport"`
 }
 
@@ -246,6 +265,8 @@ type Transport struct {
 	MaxConnections int `opt:"max_connections" default:"20" min:"1"`
 	// Messages to one host in a time, as "100/s", "10/m" or "500/h".
 	MaxMessageRate float64 `opt:"max_message_rate" unset:"no limit" example:"100/s"`
+	// Hosts that are tried in one attempt; those whose retry time has not come do not count.
+	HostsMaxTry int `opt:"hosts_max_try" default:"5" min:"1"`
 	// How long a connection waits for another message before it is closed; 0 closes it at once.
 	ConnectionLinger time.Duration `opt:"connection_linger" default:"1s" min:"0s"`
 	// Next hops for mail that the router names none for; with hosts_override for all mail.

@@ -124,6 +124,10 @@ check_spool_inodes = 8
 remote_max_parallel = 9
 ignore_bounce_errors_after = "0"
 delay_warning = "4h:8h:1d"
+dns_servers = ["192.0.2.53", "[2001:db8::53]:5353"]
+dns_retrans = "2s"
+dns_retry = 3
+disable_ipv6 = true
 pipelining_advertise_hosts = []
 chunking_advertise_hosts = "192.0.2.1"
 enhanced_status_advertise_hosts = "*"
@@ -150,6 +154,8 @@ hosts = "192.0.2.1 mx.example.com"
 randomize_hosts = true
 transport = "mda"
 fallback_hosts = ["192.0.2.2"]
+ignore_target_hosts = "192.0.2.14"
+self = "pass"
 
 [transport.mda]
 driver = "smtp"
@@ -165,6 +171,7 @@ interface = "192.0.2.3"
 helo_data = "$primary_hostname"
 max_connections = 5
 max_message_rate = "30/m"
+hosts_max_try = 3
 connection_linger = 0
 hosts = "192.0.2.6 mx:26"
 hosts_override = true
@@ -205,6 +212,7 @@ token_file = "admin.token"
 	seen.Routers = slices.Clone(cfg.Routers)
 	seen.Routers[0].Domains, seen.Retry = nil, slices.Clone(cfg.Retry)
 	seen.Retry[0].Domains, seen.Retry[0].Addresses = nil, nil
+	seen.Routers[0].IgnoreTargetHosts = nil
 	seen.Transports = nil
 	mda := *cfg.Transports["mda"]
 	for name, got := range map[string]*expand.String{
@@ -219,7 +227,7 @@ token_file = "admin.token"
 	mda.HostsAvoidTLS, mda.HostsRequireTLS, mda.TLSVerifyCertHostnames = nil, nil, nil
 	if want := (Transport{
 		Name: "mda", Driver: "smtp", Protocol: "lmtp", Port: 24, BatchMax: 1, MaxRcpt: 2, ConnectTimeout: time.Second, CommandTimeout: 2 * time.Second,
-		DataTimeout: 3 * time.Second, FinalTimeout: 4 * time.Second, MaxConnections: 5, MaxMessageRate: 0.5, Hosts: []string{"192.0.2.6", "mx:26"}, HostsOverride: true, FallbackHosts: []string{"192.0.2.4"},
+		DataTimeout: 3 * time.Second, FinalTimeout: 4 * time.Second, MaxConnections: 5, MaxMessageRate: 0.5, HostsMaxTry: 3, Hosts: []string{"192.0.2.6", "mx:26"}, HostsOverride: true, FallbackHosts: []string{"192.0.2.4"},
 		TLSTempfailTryclear: true, TLSGroups: "X25519", TLSHandoff: "keep", TLSHandoffFallback: "reconnect", TLSHandoffMemory: time.Hour, HandoffTimeout: 2 * time.Second,
 	}); !reflect.DeepEqual(mda, want) {
 		t.Errorf("transport: got  %+v\nwant %+v", mda, want)
@@ -228,14 +236,15 @@ token_file = "admin.token"
 		File: "config.toml", Dir: dir, PrimaryHostname: "relay.example.net", SpoolDirectory: "/var/spool/mtad", LogFilePath: "stderr", LogFormat: "json",
 		TLSGroups: "X25519:P-256", TLSLogPeerDN: true, SMTPAcceptMax: 1, SMTPAcceptMaxPerHost: 2, SMTPAcceptMaxPerConnection: 3,
 		SMTPReceiveTimeout: 90 * time.Minute, SMTPMaxErrors: 4, MessageSizeLimit: 10 << 10, RecipientsMax: 5, ReceivedHeadersMax: 6,
-		DrainTimeout: 7 * 24 * time.Hour, CheckSpoolSpace: 7, CheckSpoolInodes: 8, RemoteMaxParallel: 9, DelayWarning: Times{4 * time.Hour, 8 * time.Hour, 24 * time.Hour}, User: "root", Group: "root",
+		DrainTimeout: 7 * 24 * time.Hour, CheckSpoolSpace: 7, CheckSpoolInodes: 8, RemoteMaxParallel: 9, DelayWarning: Times{4 * time.Hour, 8 * time.Hour, 24 * time.Hour},
+		DNSServers: []string{"192.0.2.53", "[2001:db8::53]:5353"}, DNSRetrans: 2 * time.Second, DNSRetry: 3, DisableIPv6: true, User: "root", Group: "root",
 		HostLists:    map[string][]string{"inside": {"10.0.0.0/8"}},
 		DomainLists:  map[string][]string{"ours": {"*.example.org"}},
 		AddressLists: map[string][]string{"them": {"a@example.org"}},
 		Listen:       []Listen{{Address: "[::1]:2525", TLS: "implicit", Protocol: "smtp"}},
 		Routers: []Router{{Name: "r", Driver: "domainlist", Hosts: []string{"192.0.2.1", "mx.example.com"},
 			RouteList:      map[string][]string{"example.com": {"mx1", "mx2:26"}, "*.example.com": {"[2001:db8::1]:25"}},
-			RandomizeHosts: true, Transport: "mda", FallbackHosts: []string{"192.0.2.2"}}},
+			RandomizeHosts: true, Transport: "mda", Self: "pass", FallbackHosts: []string{"192.0.2.2"}}},
 		Retry: []Retry{{Errors: []string{"tls", "rcpt_4xx"}, Rule: []RetryStep{{'F', 2 * time.Hour, 15 * time.Minute, 0}, {'G', 96 * time.Hour, time.Hour, 1.5}}}},
 		Admin: Admin{"127.0.0.1:9925", filepath.Join(dir, "admin.token")},
 	}
@@ -263,6 +272,7 @@ token_file = "admin.token"
 		"chunking_advertise_hosts":        cfg.ChunkingAdvertiseHosts.Match(host("192.0.2.2")).Answer == lists.No,
 		"enhanced_status_advertise_hosts": cfg.EnhancedStatusAdvertiseHosts.Match(host("192.0.2.2")).Answer == lists.Yes,
 		"router.domains":                  cfg.Routers[0].Domains.Match("example.org").Answer == lists.No,
+		"ignore_target_hosts":             cfg.Routers[0].IgnoreTargetHosts.Match(host("192.0.2.14")).Answer == lists.Yes,
 		"retry.domains":                   cfg.Retry[0].Domains.Match("example.com").Answer == lists.Yes,
 		"hosts_avoid_tls":                 cfg.Transports["mda"].HostsAvoidTLS.Match(host("192.0.2.5")).Answer == lists.Yes,
 		"hosts_require_tls":               cfg.Transports["mda"].HostsRequireTLS.Match(lists.Host{Addr: netip.MustParseAddr("192.0.2.5"), Name: "mx.example.com"}).Answer == lists.Yes,
@@ -289,11 +299,14 @@ func TestDefault(t *testing.T) {
 	if c.SMTPAcceptMax != 10000 || c.MessageSizeLimit != 50<<20 || c.CheckSpoolSpace != 60<<20 || c.SMTPReceiveTimeout != 5*time.Minute || c.DrainTimeout != 30*time.Second {
 		t.Errorf("limits: %+v", c)
 	}
-	if !reflect.DeepEqual(c.Listen, []Listen{{Address: "127.0.0.1:25", TLS: "starttls", Protocol: "smtp"}}) || len(c.Routers) != 0 || c.Admin != (Admin{}) {
+	if !reflect.DeepEqual(c.Listen, []Listen{{Address: "127.0.0.1:25", TLS: "starttls", Protocol: "smtp"}}) || c.Admin != (Admin{}) {
 		t.Errorf("tables: %+v", c)
 	}
+	if r := c.Routers; len(r) != 1 || r[0].Driver != "lookuphost" || r[0].Transport != "smtp" || r[0].Domains.Match("example.com").Answer != lists.Yes {
+		t.Errorf("routers: %+v", r)
+	}
 	smtp := c.Transports["smtp"]
-	if smtp == nil || smtp.MaxConnections != 20 || smtp.MaxRcpt != 100 || smtp.ConnectionLinger != time.Second || smtp.FinalTimeout != 10*time.Minute || smtp.HeloData.Source() != "$primary_hostname" {
+	if smtp == nil || smtp.HostsMaxTry != 5 || smtp.MaxConnections != 20 || smtp.MaxRcpt != 100 || smtp.ConnectionLinger != time.Second || smtp.FinalTimeout != 10*time.Minute || smtp.HeloData.Source() != "$primary_hostname" {
 		t.Errorf("transport: %+v", smtp)
 	}
 	want := []RetryStep{{'F', 2 * time.Hour, 15 * time.Minute, 0}, {'G', 16 * time.Hour, time.Hour, 1.5}, {'F', 96 * time.Hour, 6 * time.Hour, 0}}
@@ -428,17 +441,20 @@ func TestValues(t *testing.T) {
 	for in, want := range map[string]HostPort{
 		"MX.Example.com.":       {Name: "mx.example.com"},
 		"mx.example.com:26":     {Name: "mx.example.com", Port: 26},
-		"192.0.2.1:25":          {"192.0.2.1", netip.MustParseAddr("192.0.2.1"), 25},
-		"2001:db8::1":           {"2001:db8::1", netip.MustParseAddr("2001:db8::1"), 0},
-		"[2001:db8::1]:25":      {"2001:db8::1", netip.MustParseAddr("2001:db8::1"), 25},
-		"[2001:db8::1]":         {"2001:db8::1", netip.MustParseAddr("2001:db8::1"), 0},
-		"[::ffff:192.0.2.1]:25": {"::ffff:192.0.2.1", netip.MustParseAddr("192.0.2.1"), 25},
+		"mx:26":                 {Name: "mx", Port: 26},
+		"mx:Example.com":        {Name: "example.com", MX: true},
+		"mx:example.com:26":     {Name: "example.com", Port: 26, MX: true},
+		"192.0.2.1:25":          {Name: "192.0.2.1", Addr: netip.MustParseAddr("192.0.2.1"), Port: 25},
+		"2001:db8::1":           {Name: "2001:db8::1", Addr: netip.MustParseAddr("2001:db8::1")},
+		"[2001:db8::1]:25":      {Name: "2001:db8::1", Addr: netip.MustParseAddr("2001:db8::1"), Port: 25},
+		"[2001:db8::1]":         {Name: "2001:db8::1", Addr: netip.MustParseAddr("2001:db8::1")},
+		"[::ffff:192.0.2.1]:25": {Name: "::ffff:192.0.2.1", Addr: netip.MustParseAddr("192.0.2.1"), Port: 25},
 	} {
 		if got, err := ParseHostPort(in); err != nil || got != want {
 			t.Errorf("ParseHostPort(%q) = %+v, %v", in, got, err)
 		}
 	}
-	for _, in := range []string{"", ":25", "a:", "a:0", "a:65536", "a:b", "[::1", "[::1]25", "[x]:1", "-a", "a..b", "a b", "300.1.1.1", "1:2:3", "[192.0.2.1", strings.Repeat("a.", 200)} {
+	for _, in := range []string{"", ":25", "a:", "a:0", "a:65536", "a:b", "[::1", "[::1]25", "[x]:1", "-a", "a..b", "a b", "300.1.1.1", "1:2:3", "[192.0.2.1", "mx:", "mx:192.0.2.1", "mx:mx:example.com", "mx:a..b", strings.Repeat("a.", 200)} {
 		if got, err := ParseHostPort(in); err == nil {
 			t.Errorf("ParseHostPort(%q) = %+v", in, got)
 		}

@@ -30,8 +30,7 @@ func Load(file string) (*Config, error) {
 	return parse(file, dir, text)
 }
 
-// Default returns what an empty file means, but for its routers: there are
-// none. Its folder is the working directory.
+// Default returns what an empty file means. Its folder is the working directory.
 func Default() *Config {
 	dir, err := filepath.Abs(".")
 	if err != nil {

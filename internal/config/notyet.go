@@ -5,8 +5,7 @@ import "strings"
 // arriving are options and values that belong to mtad and that this build does
 // not have yet. A line goes when its option comes.
 var arriving = map[string]string{
-	"":        `proxy_protocol_hosts`,
-	"=driver": "lookuphost",
+	"": `proxy_protocol_hosts`,
 }
 
 // notYet reports whether a key of that table is still to come.

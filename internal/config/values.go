@@ -81,11 +81,20 @@ type HostPort struct {
 	Name string     // in lower case; as written where it is an address
 	Addr netip.Addr // valid where the host is given as an address
 	Port int        // 0: the transport's
+	MX   bool       // Name's mail exchangers are meant
 }
 
 // ParseHostPort reads "mx.example.com", "mx.example.com:26", "192.0.2.1:25",
-// "2001:db8::1" or "[2001:db8::1]:25".
+// "2001:db8::1", "[2001:db8::1]:25", "mx:example.com" or "mx:example.com:26".
 func ParseHostPort(s string) (HostPort, error) {
+	if domain, ok := strings.CutPrefix(s, "mx:"); ok && strings.Trim(domain, "0123456789") != "" {
+		h, err := ParseHostPort(domain)
+		if err == nil && (h.Addr.IsValid() || h.MX) {
+			err = fmt.Errorf("%q: mx: is followed by a domain", s)
+		}
+		h.MX = true
+		return h, err
+	}
 	host, port := s, ""
 	if addr, err := netip.ParseAddr(s); err == nil {
 		return HostPort{Name: s, Addr: addr.Unmap()}, nil

@@ -19,6 +19,7 @@ import (
 	"mtad/internal/certs"
 	"mtad/internal/config"
 	"mtad/internal/outbound"
+	"mtad/internal/resolver"
 	"mtad/internal/route"
 	"mtad/internal/smtp"
 )
@@ -35,6 +36,17 @@ func lookup(_ context.Context, host string) ([]netip.Addr, error) {
 	return []netip.Addr{netip.MustParseAddr("192.0.2.20")}, nil
 }
 
+// names is a DNS of host names.
+type names func(context.Context, string) ([]netip.Addr, error)
+
+func (n names) LookupAddrs(ctx context.Context, host string) ([]netip.Addr, error) {
+	return n(ctx, host)
+}
+
+func (names) LookupMX(_ context.Context, domain string) ([]resolver.MX, error) {
+	return nil, &resolver.Error{Kind: resolver.NoData, Type: "MX", Name: domain}
+}
+
 func explainer(t *testing.T, dir, text string) *Explainer {
 	t.Helper()
 	file := filepath.Join(dir, "config.toml")
@@ -45,7 +57,9 @@ func explainer(t *testing.T, dir, text string) *Explainer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Explainer{Config: cfg, Router: route.New(cfg, lookup), Retry: route.NewRetry(cfg.Retry),
+	router := route.New(cfg, names(lookup))
+	router.Reachable = func(route.Host) bool { return true }
+	return &Explainer{Config: cfg, Router: router, Retry: route.NewRetry(cfg.Retry),
 		Transports: outbound.Transports(cfg, "1.0", certs.NewStore(certs.Options{Dir: cfg.Dir}))}
 }
 

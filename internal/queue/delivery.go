@@ -1,6 +1,9 @@
 package queue
 
-import "slices"
+import (
+	"math/bits"
+	"slices"
+)
 
 // delivery is one connection: with a job, or lingering. It holds a credit of
 // remote_max_parallel and a place in its host's window.
@@ -56,8 +59,11 @@ func (c *Core) assign(d *delivery, it *item) Job {
 }
 
 // lastHost reports whether no other host is left for the item: each has failed it
-// in this round or has a retry time to come.
+// in this round or has a retry time to come; or as many have as may be tried.
 func (c *Core) lastHost(d *delivery, it *item) bool {
+	if most := d.host.limits.MaxTry; most > 0 && bits.OnesCount32(it.tried&^d.lane.bit(d.host))+1 >= most {
+		return true
+	}
 	for _, s := range d.lane.order {
 		h := d.lane.hosts[s]
 		if h != d.host && it.tried&(1<<s) == 0 && h.retryAt <= c.ns {

@@ -14,6 +14,7 @@ type lane struct {
 	hosts     []*host  // by slot: a host keeps its slot while the lane lives
 	order     []uint8  // slots in the order to try
 	confirmed int64    // when routing last named these hosts
+	dns       bool     // they were looked up: another answer may come of asking again
 
 	line  line
 	items int // items whose lane this is, in any state
@@ -41,6 +42,29 @@ const maxSlots = 32
 // item asks again, so that mail for a host that is gone follows its MX.
 const maxRouteAge = int64(time.Hour)
 
+// maxDNSAge is the same for hosts that were looked up. The DNS is not asked so
+// often: routing knows how long its answers hold.
+const maxDNSAge = int64(5 * time.Minute)
+
+// fresh is how old hosts may be by which an item that was deferred is tried
+// again: those that were looked up are looked up anew, as often as routing
+// remembers what it decided.
+const fresh = int64(30 * time.Second)
+
+// routeAge is how long the lane believes its hosts while it works.
+func (l *lane) routeAge() int64 {
+	if l.dns {
+		return maxDNSAge
+	}
+	return maxRouteAge
+}
+
+// outdated reports whether a deferred item of the lane is to be routed anew.
+func (c *Core) outdated(l *lane) bool {
+	age := c.ns - l.confirmed
+	return age > maxRouteAge || l.dns && age > fresh
+}
+
 // laneFor finds or makes the lane of a destination and takes in its hosts.
 func (c *Core) laneFor(d *Destination) *lane {
 	l := c.lanes[d.Lane]
@@ -49,7 +73,7 @@ func (c *Core) laneFor(d *Destination) *lane {
 		l.alarm.owner = l
 		c.lanes[d.Lane] = l
 	}
-	l.confirmed = c.ns
+	l.confirmed, l.dns = c.ns, d.DNS
 	c.setHosts(l, d.Hosts)
 	return l
 }

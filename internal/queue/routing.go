@@ -116,7 +116,7 @@ func (c *Core) follow(it *item, p part) {
 		c.giveUp(it, slices.Clone(it.rcpts()), p.fault.Router, p.fault.Text)
 	case p.fault != nil && it.lane != nil:
 		// The old answer serves until a new one can be had.
-		it.lane.confirmed = c.ns - maxRouteAge + int64(5*time.Minute)
+		it.lane.confirmed = c.ns - it.lane.routeAge() + int64(5*time.Minute)
 		c.place(it, ready)
 	case p.fault != nil:
 		c.deferFor(it, "dns", p.fault.Router, p.fault.Text)
@@ -133,9 +133,9 @@ func (c *Core) follow(it *item, p part) {
 }
 
 // comeDue makes a deferred item ready: in its lane, or to be routed anew where
-// the lane's hosts have not been confirmed for long.
+// the lane's hosts are no longer to be believed.
 func (c *Core) comeDue(it *item) {
-	if l := it.lane; l != nil && c.ns-l.confirmed > maxRouteAge {
+	if l := it.lane; l != nil && c.outdated(l) {
 		c.setLane(it, nil)
 	}
 	it.tried = 0

@@ -1,6 +1,9 @@
 package queue
 
-import "slices"
+import (
+	"math/bits"
+	"slices"
+)
 
 // offer says that a lane has something ready: connections that linger get it,
 // else the lane stands in the ring for one.
@@ -53,7 +56,7 @@ func (c *Core) chosen(d *delivery, it *item) bool {
 // tried now. With max_connections = 1 a lane has one connection over all its
 // hosts: that is what keeps its order.
 func (c *Core) pick(l *lane, it *item) *host {
-	if l.taken() {
+	if l.taken() || l.spent(it) {
 		return nil
 	}
 	for _, s := range l.order {
@@ -67,6 +70,16 @@ func (c *Core) pick(l *lane, it *item) *host {
 // taken reports whether the lane has the one connection it may have.
 func (l *lane) taken() bool {
 	return l.conns > 0 && len(l.order) > 0 && l.hosts[l.order[0]].max() == 1
+}
+
+// spent reports whether as many hosts have failed the item as may be tried in one
+// attempt.
+func (l *lane) spent(it *item) bool {
+	if it.tried == 0 || len(l.order) == 0 {
+		return false
+	}
+	most := l.hosts[l.order[0]].limits.MaxTry
+	return most > 0 && bits.OnesCount32(it.tried) >= most
 }
 
 // dispatch gives what is free to who waits: routing first, then connections, a
@@ -133,7 +146,7 @@ func (c *Core) serve(l *lane) bool {
 	if it == nil || l.asking {
 		return false
 	}
-	if c.ns-l.confirmed > maxRouteAge {
+	if c.ns-l.confirmed > l.routeAge() {
 		l.asking = true
 		c.stale = append(c.stale, l)
 		c.askRoutes()
@@ -158,6 +171,10 @@ func (c *Core) noRoom(l *lane, it *item) bool {
 			return true
 		}
 		return false // the end of its connection brings it back
+	}
+	if l.spent(it) {
+		c.roundOver(l, it)
+		return l.line.ready > 0
 	}
 	anyLeft, anyAlive := false, false
 	for _, s := range l.order {
@@ -188,6 +205,11 @@ func (c *Core) noRoom(l *lane, it *item) bool {
 // roundOver defers an item all of whose hosts have failed it, or are known to.
 func (c *Core) roundOver(l *lane, it *item) {
 	h := l.hosts[l.order[len(l.order)-1]]
+	for _, s := range l.order {
+		if it.tried&(1<<s) != 0 {
+			h = l.hosts[s] // the last that was tried
+		}
+	}
 	text := h.trouble
 	if text == "" {
 		text = "no host could be reached"

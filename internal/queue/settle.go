@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"math/bits"
 	"slices"
 	"time"
 
@@ -86,7 +87,7 @@ func (c *Core) settle(d *delivery, it *item, r *Report) {
 		case m.one.state != spool.Pending:
 			c.move(it, over)
 		case len(again) > 0:
-			c.postpone(it, r, again)
+			c.postpone(d, it, r, again)
 		default:
 			c.onward(d, it, r)
 		}
@@ -126,7 +127,7 @@ func (c *Core) settleCrowd(d *delivery, it *item, r *Report, again []deferral) {
 	}
 	if len(waits) > 0 {
 		m.more.sets[it.number] = waits
-		c.postpone(it, r, again)
+		c.postpone(d, it, r, again)
 	}
 }
 
@@ -204,7 +205,7 @@ const soonest = int64(time.Second)
 
 // postpone gives an item that was deferred its due time. Recipients whose time is over
 // have failed.
-func (c *Core) postpone(it *item, r *Report, again []deferral) {
+func (c *Core) postpone(d *delivery, it *item, r *Report, again []deferral) {
 	m := it.msg
 	var late []int32
 	due := int64(0)
@@ -224,7 +225,25 @@ func (c *Core) postpone(it *item, r *Report, again []deferral) {
 		}
 	}
 	it.kind = c.kindNumber(r.Kind)
+	if due != 0 && (r.Host == HostFailed || r.Host == HostBusy) && c.leftOver(d, it) {
+		due = min(due, c.ns+int64(firstPause))
+	}
 	c.putOff(it, due, late, r.Error)
+}
+
+// leftOver reports whether hosts_max_try ended the attempt with hosts left to try:
+// the item is not to wait for those that failed it, which all come back when it does.
+func (c *Core) leftOver(d *delivery, it *item) bool {
+	l, most := d.lane, d.host.limits.MaxTry
+	if it.lane != l || most <= 0 || bits.OnesCount32(it.tried&^l.bit(d.host))+1 < most {
+		return false
+	}
+	for _, s := range l.order {
+		if h := l.hosts[s]; h != d.host && it.tried&(1<<s) == 0 && h.retryAt <= c.ns {
+			return true
+		}
+	}
+	return false
 }
 
 // putOff puts an item off to a due time and gives up those who are too late.

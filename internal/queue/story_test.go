@@ -55,6 +55,7 @@ func TestStories(t *testing.T) {
 }
 
 type story struct {
+	dns      bool // destinations are from the DNS
 	t        *testing.T
 	c        *Core
 	set      Settings
@@ -216,6 +217,10 @@ func (s *story) configure(args []string) {
 			lim.Linger = d
 		case "rate":
 			lim.MaxRate = float64(n)
+		case "try":
+			lim.MaxTry = n
+		case "dns":
+			s.dns = args[i+1] == "yes"
 		case "share":
 			s.set.Share = n
 		case "reports":
@@ -401,7 +406,7 @@ func (s *story) answer(a Route) {
 	var faults []RouteFault
 	for _, i := range a.Rcpts {
 		domain := domainOf(s.rcpts[name(a.Message)][i])
-		d := Destination{Router: "r", Transport: "smtp", Lane: domain, Recipients: []int{i}}
+		d := Destination{Router: "r", Transport: "smtp", Lane: domain, DNS: s.dns, Recipients: []int{i}}
 		for _, host := range s.routes[domain] {
 			n, _ := strconv.Atoi(strings.TrimPrefix(host, "mx"))
 			d.Hosts = append(d.Hosts, testHost(n))

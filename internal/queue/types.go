@@ -22,6 +22,7 @@ type Destination struct {
 	// Lane is the key of the lane: transport, next hops with port, and every
 	// TLS and AUTH need that may not be mixed on one connection.
 	Lane       string
+	DNS        bool       // names were looked up: they are asked for again at each attempt
 	Hosts      []HostAddr // in the order to try; fallback_hosts last
 	Recipients []int      // indexes into the envelope's recipients, ascending
 }
@@ -40,6 +41,7 @@ type Limits struct {
 	BatchMax       int           // messages on one connection [500]
 	Linger         time.Duration // connection_linger [1s; 0 is off]
 	MaxRate        float64       // messages a second and host; 0 is no limit
+	MaxTry         int           // hosts tried in one attempt, hosts_max_try; 0 is no limit
 }
 
 // Rules answers when to try again. Implemented by internal/route from [[retry]].

@@ -2,92 +2,227 @@ package route
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"net/netip"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"mtad/internal/config"
 )
 
 const (
-	remember      = 30 * time.Second // decisions and addresses
+	remember      = 30 * time.Second // decisions; what the DNS says is kept beside, by its TTL
 	rememberFault = 5 * time.Second  // what could not be had
-	lookupTimeout = 20 * time.Second
-	maxDecisions  = 16_384 // in each of two generations: the domains are a stranger's choice
+	maxDecisions  = 16_384           // in each of two generations: the domains are a stranger's choice
+	maxHosts      = 24               // addresses of a decision, fallback hosts not counted
 )
 
 // decision is what becomes of mail for a domain. Immutable.
 type decision struct {
-	plan    *plan
-	hosts   []Host
-	primary int       // how many of hosts are not fallback hosts
-	until   time.Time // zero: for this message only
+	router    string // the one that decided
+	transport string
+	lane      string
+	hosts     []Host    // in the order to try, where nothing is to be shuffled
+	machines  []machine // what the order is made of, where something is
+	shuffled  int       // machines' items up to this one are shuffled too: randomize_hosts
+	dns       bool      // a name was looked up
+	partial   bool      // a host is missing that there may be soon
+	until     time.Time // zero: for this message only
 
 	fault     string // not "": no destination, and this is why
 	permanent bool
-	router    string   // the one that the fault is of
-	without   []string // which next hops have no address now, and why
+	declined  bool // the next router may have one
+
+	// For people.
+	plan    *plan    // nil: no router took the domain
+	primary int      // how many of hosts are not fallback hosts
+	without []string // next hops that are left out, and why
 }
 
-// make asks the routers in order.
-func (r *Router) make(ctx context.Context, domain string, now time.Time) *decision {
-	by, says := r.first(domain, nil)
-	switch {
-	case by == nil:
-		return &decision{fault: "Unrouteable address", permanent: true, until: now.Add(remember)}
-	case says.unknown:
-		return &decision{fault: "the domains of the router cannot be told now: " + says.item, router: by.name}
-	}
-	return r.resolve(ctx, says.plan, now)
-}
-
-// first returns the router that decides about a domain, and what it says; nil
-// where none takes it. heard, if not nil, is told what each says that is asked.
-func (r *Router) first(domain string, heard func(*router, verdict)) (*router, verdict) {
+// make asks the routers in order. One that finds nothing where mail could go
+// leaves it to the next; what the first of these found wrong is told where none
+// takes it. heard is told what each says that is asked.
+func (r *Router) make(ctx context.Context, domain string, heard func(*router, verdict)) *decision {
+	last := &decision{fault: "Unrouteable address", permanent: true}
 	for i := range r.routers {
-		says := r.routers[i].asks(domain)
-		if heard != nil {
-			heard(&r.routers[i], says)
+		rt := &r.routers[i]
+		says := rt.asks(domain)
+		var d *decision
+		switch {
+		case says.unknown:
+			d = &decision{router: rt.name, fault: "the domains of the router cannot be told now: " + says.item}
+			heard(rt, says)
+			return d
+		case says.plan != nil:
+			d = r.resolve(ctx, rt, says.plan, domain)
 		}
-		if says.plan != nil || says.unknown {
-			return &r.routers[i], says
+		if d != nil && d.declined {
+			says.plan, says.why = nil, d.fault
+			if last.router == "" {
+				last.router, last.fault, last.without = rt.name, last.fault+": "+d.fault, d.without
+			}
+		}
+		if heard(rt, says); says.plan != nil {
+			return r.keep(ctx, d)
 		}
 	}
-	return nil, verdict{}
+	return r.keep(ctx, last)
 }
 
-// resolve turns a plan into addresses. A host that has none now is left out,
-// where another has some.
-func (r *Router) resolve(ctx context.Context, p *plan, now time.Time) *decision {
-	d := &decision{plan: p, router: p.router, until: now.Add(remember)}
-	for i, h := range p.hosts {
-		addrs := []netip.Addr{h.Addr}
-		if !h.Addr.IsValid() {
-			var err error
-			if addrs, err = r.hosts.get(ctx, h.Name); err != nil {
-				d.without = append(d.without, err.Error())
-				d.until = now.Add(rememberFault)
+// keep says until when a decision holds.
+func (r *Router) keep(ctx context.Context, d *decision) *decision {
+	switch now := time.Now(); {
+	case ctx.Err() != nil: // there was no time for all of it
+	case d.fault == "" && d.partial, d.fault != "" && !d.permanent:
+		d.until = now.Add(rememberFault)
+	default:
+		d.until = now.Add(remember)
+	}
+	return d
+}
+
+// resolve turns a plan into addresses. Of hosts that are named, one that has no
+// address now is left out where another has some; a domain's own exchangers have
+// to be found.
+func (r *Router) resolve(ctx context.Context, rt *router, p *plan, domain string) *decision {
+	d := &decision{router: rt.name, transport: rt.transport, lane: p.lane, plan: p}
+	items, primary := p.hosts, p.primary
+	if p.lookup {
+		items = append([]config.HostPort{{Name: domain, Port: rt.port, MX: true}}, items...)
+		primary = 1
+	}
+	found := make([]finding, len(items))
+	together(len(items), func(i int) { found[i] = r.find(ctx, rt, items[i]) })
+	if p.lookup {
+		d.lane = rt.transport + "|" + found[0].lane + strings.Replace(strings.TrimPrefix(p.lane, rt.transport), "|", ",", 1)
+	}
+	wrong := d.collect(items, found)
+	if p.lookup && found[0].machines == nil {
+		return d.fail(rt.judge(p, found[0].trouble))
+	}
+	d.unroutable(r.Reachable)
+	if d.settle(primary); len(d.hosts) == 0 {
+		return d.fail(rt.judge(p, join(wrong)))
+	}
+	if p.randomize && primary > 1 {
+		d.shuffled = primary
+	} else if d.ordered() {
+		d.machines = nil
+	}
+	return d
+}
+
+// collect takes in what was found, and returns the troubles.
+func (d *decision) collect(items []config.HostPort, found []finding) []*trouble {
+	var wrong []*trouble
+	for i, f := range found {
+		d.without = append(d.without, f.without...)
+		if f.trouble != nil {
+			wrong = append(wrong, f.trouble)
+			d.partial = true
+		}
+		d.dns = d.dns || !items[i].Addr.IsValid()
+		for _, m := range f.machines {
+			m.item = i
+			d.machines = append(d.machines, m)
+		}
+	}
+	return wrong
+}
+
+// fail makes it a decision that there is no destination.
+func (d *decision) fail(t *trouble) *decision {
+	d.machines, d.hosts, d.primary = nil, nil, 0
+	d.fault, d.permanent, d.declined = t.text, t.fate != later, t.fate == next
+	return d
+}
+
+// settle lists the addresses of all machines, each once.
+func (d *decision) settle(primary int) {
+	for i := range d.machines {
+		m := &d.machines[i]
+		all := m.addrs
+		m.addrs = nil
+		for _, h := range all {
+			full := m.item < primary && len(d.hosts) >= maxHosts
+			if full || slices.ContainsFunc(d.hosts, func(have Host) bool { return have.Addr == h.Addr }) {
+				continue
+			}
+			d.hosts = append(d.hosts, h)
+			m.addrs = append(m.addrs, h)
+			if h.Addr.Addr().Is4() {
+				m.four++
 			}
 		}
-		for _, a := range addrs {
-			host := Host{h.Name, netip.AddrPortFrom(a.Unmap(), uint16(h.Port))}
-			if !slices.ContainsFunc(d.hosts, func(have Host) bool { return have.Addr == host.Addr }) {
-				d.hosts = append(d.hosts, host)
-			}
-		}
-		if i < p.primary {
+		if m.item < primary {
 			d.primary = len(d.hosts)
 		}
 	}
-	if ctx.Err() != nil {
-		d.until = time.Time{}
+}
+
+// ordered reports whether there is one order only.
+func (d *decision) ordered() bool {
+	for i, m := range d.machines {
+		if m.four > 1 || len(m.addrs)-m.four > 1 || i > 0 && m.equals(&d.machines[i-1]) {
+			return false
+		}
 	}
-	if len(d.hosts) == 0 {
-		d.fault = strings.Join(d.without, "; ")
+	return true
+}
+
+// unroutable takes out addresses that this machine has no route to (IPv6 where
+// there is none), unless there are no others: they would fail each time.
+func (d *decision) unroutable(reachable func(Host) bool) {
+	if !d.dns {
+		return
 	}
-	return d
+	known := map[Host]bool{}
+	some := false
+	for _, m := range d.machines {
+		for _, h := range m.addrs {
+			known[h] = reachable(h)
+			some = some || known[h]
+		}
+	}
+	for i := range d.machines {
+		m := &d.machines[i]
+		m.addrs = slices.DeleteFunc(m.addrs, func(h Host) bool { return some && !known[h] })
+	}
+}
+
+// order returns the hosts in the order to try them.
+func (d *decision) order() []Host {
+	if d.machines == nil {
+		return d.hosts
+	}
+	turn := rand.Perm(d.shuffled)
+	at := func(m *machine) int {
+		if m.item < len(turn) {
+			return turn[m.item]
+		}
+		return m.item
+	}
+	machines := slices.Clone(d.machines)
+	rand.Shuffle(len(machines), func(i, j int) { machines[i], machines[j] = machines[j], machines[i] })
+	slices.SortStableFunc(machines, func(a, b machine) int {
+		if x, y := at(&a), at(&b); x != y {
+			return x - y
+		}
+		return int(a.preference) - int(b.preference)
+	})
+	hosts := make([]Host, 0, len(d.hosts))
+	for _, m := range machines {
+		n := len(hosts)
+		hosts = append(hosts, m.addrs...)
+		shuffle(hosts[n : n+m.four])
+		shuffle(hosts[n+m.four:])
+	}
+	return hosts
+}
+
+func shuffle(hosts []Host) {
+	rand.Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] })
 }
 
 // decisions remembers what was decided, in two generations: when the young one
@@ -123,82 +258,4 @@ func (c *decisions) store(domain string, d *decision) {
 		c.young, c.old = map[string]*decision{}, c.young
 	}
 	c.young[domain] = d
-}
-
-// lookups asks for each host name once at a time, and remembers the answer. The
-// names are those of the configuration: there is no end to be put to them.
-type lookups struct {
-	ask Lookup
-	mu  sync.Mutex
-	all map[string]*answer
-}
-
-// answer is there when done is closed.
-type answer struct {
-	done  chan struct{}
-	addrs []netip.Addr
-	err   error
-	until time.Time
-}
-
-func newLookups(ask Lookup) *lookups { return &lookups{ask: ask, all: map[string]*answer{}} }
-
-// get returns the addresses of a host, at least one; the error is for the log.
-func (l *lookups) get(ctx context.Context, host string) ([]netip.Addr, error) {
-	a := l.answer(ctx, host)
-	select {
-	case <-a.done:
-		return a.addrs, a.err
-	case <-ctx.Done():
-		return nil, fmt.Errorf("host lookup for %s did not complete: %w", host, ctx.Err())
-	}
-}
-
-// answer returns the remembered answer, or the one that is on its way. Who asks
-// first does not decide how long the others wait: the look-up has a time-out of
-// its own.
-func (l *lookups) answer(ctx context.Context, host string) *answer {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if a := l.all[host]; a != nil && !a.stale() {
-		return a
-	}
-	a := &answer{done: make(chan struct{})}
-	l.all[host] = a
-	go l.run(context.WithoutCancel(ctx), host, a)
-	return a
-}
-
-func (a *answer) stale() bool {
-	select {
-	case <-a.done:
-		return !time.Now().Before(a.until)
-	default:
-		return false
-	}
-}
-
-func (l *lookups) run(ctx context.Context, host string, a *answer) {
-	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
-	defer cancel()
-	defer close(a.done)
-	keep := remember
-	defer func() {
-		if p := recover(); p != nil { // a goroutine of its own: nobody above would
-			a.err = fmt.Errorf("host lookup for %s did not complete: BUG: %v", host, p)
-		}
-		if a.err != nil {
-			keep = rememberFault
-		}
-		a.until = time.Now().Add(keep)
-	}()
-	a.addrs, a.err = l.ask(ctx, host)
-	switch {
-	case errors.Is(a.err, context.DeadlineExceeded):
-		a.err = fmt.Errorf("host lookup for %s did not complete: timed out", host)
-	case a.err != nil:
-		a.err = fmt.Errorf("host lookup for %s did not complete: %w", host, a.err)
-	case len(a.addrs) == 0:
-		a.err = fmt.Errorf("host %s has no address", host)
-	}
 }

@@ -35,13 +35,12 @@ type Asked struct {
 // Explain routes an address as Route does, from the beginning, and tells how.
 func (r *Router) Explain(ctx context.Context, address string) Trace {
 	t := Trace{Domain: r.domainOf(address)}
-	r.first(t.Domain, func(by *router, says verdict) {
+	d := r.make(ctx, t.Domain, func(by *router, says verdict) {
 		t.Asked = append(t.Asked, Asked{by.name, says.plan != nil, says.unknown, says.item, says.why})
 	})
-	d := r.make(ctx, t.Domain, time.Now())
 	t.Fault, t.Permanent, t.Without, t.Primary = d.fault, d.permanent, d.without, d.primary
 	if p := d.plan; p != nil {
-		t.Dest = Destination{Router: p.router, Transport: p.transport, Lane: p.lane, Hosts: d.hosts}
+		t.Dest = Destination{Router: d.router, Transport: d.transport, Lane: d.lane, DNS: d.dns, Hosts: d.hosts}
 		t.Overridden, t.Randomize = p.overridden, p.randomize
 	}
 	return t

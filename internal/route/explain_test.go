@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"mtad/internal/resolver/resolvertest"
 )
 
 func explained(t Trace) string {
@@ -26,13 +28,13 @@ func explained(t Trace) string {
 
 func TestExplain(t *testing.T) {
 	t.Parallel()
-	r := New(load(t, routers+`
+	r := testRouter(t, routers+`
 [[router]]
 name = "some"
 driver = "domainlist"
 domains = ["*.test"]
-route_list = { "a.test" = "none.example.com mx.example.com", "b.test" = "broken.example.com" }
-`), names)
+route_list = { "a.test" = "none.example.com mx.example.com", "b.test" = "none.example.com" }
+`, zone)
 	for address, want := range map[string]string{
 		"u@x.b.partner.example": `partners takes=true unknown=false "*.partner.example" route_list names a domain above it
 x.b.partner.example R=partners T=slow overridden=false primary=1 of 2001:db8::1=[2001:db8::1]:2500 192.0.2.98=192.0.2.98:2600 without [] fault "" permanent=false
@@ -49,7 +51,7 @@ a.test R=some T=smtp overridden=false primary=2 of mx.example.com=198.51.100.1:2
 		"u@b.test": `partners takes=false unknown=false "" the domain is not among its domains
 local takes=false unknown=false "" the domain is not among its domains
 some takes=true unknown=false "*.test" route_list names the domain
-b.test R=some T=smtp overridden=false primary=0 of without ["host lookup for broken.example.com did not complete: server failure"] fault "host lookup for broken.example.com did not complete: server failure" permanent=false
+b.test R=some T=smtp overridden=false primary=0 of without ["host none.example.com has no address"] fault "host none.example.com has no address" permanent=false
 `,
 	} {
 		if got := explained(r.Explain(t.Context(), address)); got != want {
@@ -69,7 +71,9 @@ func TestExplainUnknown(t *testing.T) {
 		if err := os.WriteFile(file, []byte("a.org\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		r := New(load(t, "[[router]]\nname = \"file\"\ndriver = \"domainlist\"\nhosts = \"192.0.2.1\"\ndomains = \""+file+"\"\n"), names)
+		s := resolvertest.Pipe(t, zone)
+		defer s.Close()
+		r := routerOn(t, "[[router]]\nname = \"file\"\ndriver = \"domainlist\"\nhosts = \"192.0.2.1\"\ndomains = \""+file+"\"\n", s)
 		if err := os.Remove(file); err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +137,7 @@ fallback_hosts = "192.0.2.9"
 		{"", []string{"smtp|192.0.2.1:25,192.0.2.8:25", "smtp|192.0.2.2:25,192.0.2.8:25", ours}},
 		{"hosts_override = true\n", []string{"smtp|" + own + "192.0.2.8:25", "smtp|" + own + "192.0.2.8:25", ours}},
 	} {
-		r := New(load(t, text+c.more), names)
+		r := testRouter(t, text+c.more, zone)
 		var lanes []string
 		for _, a := range []string{"u@a.named.example", "u@x.named.example", "u@y.example"} {
 			trace := r.Explain(t.Context(), a)

@@ -10,26 +10,63 @@ import (
 
 // router is a [[router]] made ready: a plan for each of its routes.
 type router struct {
-	name    string
-	domains *lists.DomainList
-	exact   map[string]*plan // by domain
-	below   map[string]*plan // by "example.com" for *.example.com
-	rest    *plan            // hosts, or the route for *; nil: it takes no other domains
+	name      string
+	transport string
+	domains   *lists.DomainList
+	exact     map[string]*plan // by domain
+	below     map[string]*plan // by "example.com" for *.example.com
+	rest      *plan            // hosts, or the route for *; nil: it takes no other domains
+	lookup    bool             // lookuphost: the domain's own exchangers go before those of rest
+
+	// What is to be looked up, and what of it is not to be believed.
+	port      int               // of exchangers
+	mxDomains *lists.DomainList // their addresses do not stand in for an MX
+	ignored   *lists.HostList   // addresses that count as missing
+	self      string            // what becomes of mail that would come back
 }
 
 // plan is an ordered set of next hops by name, and the lane that it makes.
 type plan struct {
-	router, transport string
-	lane              string
-	hosts             []config.HostPort // each with its port
-	primary           int               // how many are not fallback hosts
-	randomize         bool
-	overridden        bool // the transport named the hosts: hosts_override
+	lane      string
+	hosts     []config.HostPort // each with its port
+	primary   int               // how many are not fallback hosts
+	lookup    bool              // lookuphost: the domain's own exchangers go before hosts
+	randomize bool
+	// The transport named the hosts: hosts_override.
+	overridden bool
+}
+
+// reserved are networks where no stranger's mail exchanger can be: an MX that
+// says so would have this machine knock at its own neighbours' doors (DN-02).
+var reserved = mustHosts(`<; 0.0.0.0/8 ; 10.0.0.0/8 ; 100.64.0.0/10 ; 127.0.0.0/8 ; 169.254.0.0/16 ; 172.16.0.0/12 ; 192.0.0.0/24 ; 192.168.0.0/16 ; 198.18.0.0/15 ; 224.0.0.0/3 ; ::/96 ; 64:ff9b:1::/48 ; 100::/64 ; fc00::/7 ; fe80::/10 ; fec0::/10 ; ff00::/8`)
+
+func mustHosts(text string) *lists.HostList {
+	l, err := lists.ParseHosts(lists.Split(text), lists.Env{})
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	return l
 }
 
 func newRouter(c *config.Router, t *config.Transport) router {
-	r := router{name: c.Name, domains: c.Domains, exact: map[string]*plan{}, below: map[string]*plan{}}
-	if len(c.Hosts) > 0 || len(c.RouteList) == 0 && len(t.Hosts) > 0 {
+	r := router{
+		name: c.Name, transport: t.Name, domains: c.Domains, exact: map[string]*plan{}, below: map[string]*plan{},
+		port: t.Port, mxDomains: c.MXDomains, ignored: c.IgnoreTargetHosts, self: c.Self,
+	}
+	lookup := c.Driver == "lookuphost"
+	switch {
+	case lookup && r.ignored == nil:
+		r.ignored = reserved
+	case r.ignored != nil && r.ignored.String() == "":
+		r.ignored = nil
+	}
+	switch {
+	case r.self == "" && lookup:
+		r.self = "fail"
+	case r.self == "":
+		r.self = "defer"
+	}
+	if len(c.Hosts) > 0 || lookup || len(c.RouteList) == 0 && len(t.Hosts) > 0 {
 		r.rest = newPlan(c, t, c.Hosts)
 	}
 	for domain, hosts := range c.RouteList {
@@ -46,14 +83,15 @@ func newRouter(c *config.Router, t *config.Transport) router {
 }
 
 func newPlan(c *config.Router, t *config.Transport, hosts []string) *plan {
-	if t.HostsOverride || len(hosts) == 0 {
+	lookup := c.Driver == "lookuphost" && !t.HostsOverride
+	if t.HostsOverride || len(hosts) == 0 && !lookup {
 		hosts = t.Hosts
 	}
 	fallback := c.FallbackHosts
 	if len(fallback) == 0 {
 		fallback = t.FallbackHosts
 	}
-	p := &plan{overridden: t.HostsOverride, router: c.Name, transport: t.Name, primary: len(hosts), randomize: c.RandomizeHosts}
+	p := &plan{primary: len(hosts), lookup: lookup, randomize: c.RandomizeHosts, overridden: t.HostsOverride}
 	var lane strings.Builder
 	lane.WriteString(t.Name)
 	for i, text := range append(hosts[:len(hosts):len(hosts)], fallback...) {
@@ -77,10 +115,14 @@ func newPlan(c *config.Router, t *config.Transport, hosts []string) *plan {
 
 // laneHost writes a next hop in one way only.
 func laneHost(h config.HostPort) string {
-	if h.Addr.Is6() {
-		return "[" + h.Name + "]:" + strconv.Itoa(h.Port)
+	switch port := ":" + strconv.Itoa(h.Port); {
+	case h.MX:
+		return "mx:" + h.Name + port
+	case h.Addr.Is6():
+		return "[" + h.Name + "]" + port
+	default:
+		return h.Name + port
 	}
-	return h.Name + ":" + strconv.Itoa(h.Port)
 }
 
 // verdict is what a router says of a domain, and why.

@@ -2,22 +2,26 @@ package route
 
 import (
 	"context"
-	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"time"
 
 	"mtad/internal/config"
+	"mtad/internal/resolver"
 	"mtad/spool"
 )
 
-// Lookup returns the addresses of a host name. An error means that they cannot
-// be had now; none means that there are none.
-type Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+// DNS is what routing asks of the DNS: a *resolver.Resolver. What it returns is
+// the caller's, and errors are judged by resolver.KindOf. It keeps answers for as
+// long as they hold, and asks once for all who want to know the same.
+type DNS interface {
+	LookupMX(ctx context.Context, domain string) ([]resolver.MX, error)
+	LookupAddrs(ctx context.Context, host string) ([]netip.Addr, error)
+}
 
 // Host is one address of one next hop.
 type Host struct {
-	Name string // as configured; Addr's text where the host was given as an address
+	Name string // as configured or from the MX; Addr's text where the host was given as an address
 	Addr netip.AddrPort
 }
 
@@ -26,7 +30,8 @@ type Host struct {
 type Destination struct {
 	Router     string
 	Transport  string
-	Lane       string // "transport|host:port,host:port"
+	Lane       string // "transport|host:port,host:port"; equal exchangers with = between
+	DNS        bool   // names were looked up: the hosts are to be asked for again at the next attempt
 	Hosts      []Host // in the order to try, fallback_hosts last; shared, not to be changed
 	Recipients []int  // indexes into the envelope's recipients, in the order given
 }
@@ -43,14 +48,17 @@ type Fault struct {
 type Router struct {
 	hostname string // the domain of an address without one
 	routers  []router
-	hosts    *lookups
+	dns      DNS
+	here     here
 	known    decisions
+	// Reachable reports whether this machine has a route to a host. To be replaced,
+	// if at all, before the first use.
+	Reachable func(Host) bool
 }
 
-// New returns the router of a configuration. Look-ups may run in several
-// goroutines, one for a name at a time.
-func New(cfg *config.Config, lookup Lookup) *Router {
-	r := &Router{hostname: strings.ToLower(cfg.PrimaryHostname), hosts: newLookups(lookup)}
+// New returns the router of a configuration.
+func New(cfg *config.Config, dns DNS) *Router {
+	r := &Router{hostname: strings.ToLower(cfg.PrimaryHostname), dns: dns, here: newHere(cfg), Reachable: reachable}
 	for i := range cfg.Routers {
 		c := &cfg.Routers[i]
 		if t := cfg.Transports[c.Transport]; t != nil { // config sees to it
@@ -65,11 +73,30 @@ func New(cfg *config.Config, lookup Lookup) *Router {
 // ends at most.
 func (r *Router) Route(ctx context.Context, env *spool.Envelope, rcpts []int) ([]Destination, []Fault) {
 	g := grouping{room: len(rcpts)}
-	now := time.Now()
+	known := r.decideAll(ctx, env, rcpts)
 	for _, i := range rcpts {
-		g.add(i, r.decide(ctx, r.domainOf(env.Recipients[i].Address), now))
+		g.add(i, known[r.domainOf(env.Recipients[i].Address)])
 	}
 	return g.dests, g.faults
+}
+
+// decideAll decides for each domain of these recipients, several at a time.
+func (r *Router) decideAll(ctx context.Context, env *spool.Envelope, rcpts []int) map[string]*decision {
+	known := make(map[string]*decision)
+	var domains []string
+	for _, i := range rcpts {
+		domain := r.domainOf(env.Recipients[i].Address)
+		if _, ok := known[domain]; !ok {
+			known[domain] = nil
+			domains = append(domains, domain)
+		}
+	}
+	decided := make([]*decision, len(domains))
+	together(len(domains), func(i int) { decided[i] = r.decide(ctx, domains[i]) })
+	for i, domain := range domains {
+		known[domain] = decided[i]
+	}
+	return known
 }
 
 // Known is Route from what is remembered: it waits for nothing and opens no
@@ -97,11 +124,11 @@ func (r *Router) domainOf(address string) string {
 }
 
 // decide returns the decision for a domain, remembered or made now.
-func (r *Router) decide(ctx context.Context, domain string, now time.Time) *decision {
-	if d := r.known.get(domain, now); d != nil {
+func (r *Router) decide(ctx context.Context, domain string) *decision {
+	if d := r.known.get(domain, time.Now()); d != nil {
 		return d
 	}
-	d := r.make(ctx, domain, now)
+	d := r.make(ctx, domain, func(*router, verdict) {})
 	if !d.until.IsZero() {
 		r.known.put(domain, d)
 	}
@@ -113,9 +140,12 @@ type grouping struct {
 	room    int
 	dests   []Destination
 	faults  []Fault
-	byPlan  map[*plan]int     // index into dests; nil while these are few
+	byLane  map[way]int       // index into dests; nil while these are few
 	byFault map[*decision]int // index into faults; nil while these are few
 }
+
+// way is what recipients of one destination have in common.
+type way struct{ router, lane string }
 
 // few is up to how many groups are searched one by one.
 const few = 8
@@ -126,12 +156,12 @@ func (g *grouping) add(rcpt int, d *decision) {
 		return
 	}
 	for i := range min(len(g.dests), few) {
-		if have := &g.dests[i]; have.Lane == d.plan.lane && have.Router == d.plan.router {
+		if have := &g.dests[i]; have.Lane == d.lane && have.Router == d.router {
 			have.Recipients = append(have.Recipients, rcpt)
 			return
 		}
 	}
-	if i, ok := g.byPlan[d.plan]; ok {
+	if i, ok := g.byLane[way{d.router, d.lane}]; ok {
 		g.dests[i].Recipients = append(g.dests[i].Recipients, rcpt)
 		return
 	}
@@ -139,12 +169,15 @@ func (g *grouping) add(rcpt int, d *decision) {
 	if len(g.dests) == 0 {
 		room = g.room // most messages go one way
 	}
-	dest := Destination{d.plan.router, d.plan.transport, d.plan.lane, d.order(), append(make([]int, 0, room), rcpt)}
-	if g.dests = append(g.dests, dest); len(g.dests) > few {
-		if g.byPlan == nil {
-			g.byPlan = map[*plan]int{}
+	g.dests = append(g.dests, Destination{
+		Router: d.router, Transport: d.transport, Lane: d.lane, DNS: d.dns,
+		Hosts: d.order(), Recipients: append(make([]int, 0, room), rcpt),
+	})
+	if len(g.dests) > few {
+		if g.byLane == nil {
+			g.byLane = map[way]int{}
 		}
-		g.byPlan[d.plan] = len(g.dests) - 1
+		g.byLane[way{d.router, d.lane}] = len(g.dests) - 1
 	}
 }
 
@@ -165,14 +198,4 @@ func (g *grouping) addFault(rcpt int, d *decision) {
 		}
 		g.byFault[d] = len(g.faults) - 1
 	}
-}
-
-// order returns the hosts in the order to try them.
-func (d *decision) order() []Host {
-	if !d.plan.randomize {
-		return d.hosts
-	}
-	hosts := append([]Host(nil), d.hosts...)
-	rand.Shuffle(d.primary, func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] })
-	return hosts
 }
