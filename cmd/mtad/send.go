@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"os"
@@ -18,7 +19,7 @@ import (
 // runSend is `mtad send`: a test client that submits mail.
 func runSend(args []string, stdout, stderr io.Writer) int {
 	var s loads.Sender
-	var size, rate, file, ledger string
+	var size, rate, file, ledger, login string
 	var startTLS bool
 	f := flags("send", "[options]    submits mail and says how fast it was taken", stderr)
 	f.StringVar(&s.To, "to", "127.0.0.1:2525", "`address` of the server")
@@ -38,6 +39,7 @@ func runSend(args []string, stdout, stderr io.Writer) int {
 	f.StringVar(&s.Helo, "helo", "load.test", "name for EHLO")
 	f.BoolVar(&startTLS, "tls", false, "say STARTTLS; the server's certificate is not verified")
 	f.BoolVar(&s.Restart, "tls-restart", false, "shut TLS down after each message, and begin anew on the same connection")
+	f.StringVar(&login, "auth", "", "authenticate by PLAIN as `name:file`, with -tls; the secret is the first line of the file, since everybody on a machine can see a command line")
 	f.DurationVar(&s.Wait, "wait", 0, "keep trying to connect for so long")
 	if status, done := parse(f, args, stdout); done {
 		return status
@@ -57,6 +59,12 @@ func runSend(args []string, stdout, stderr io.Writer) int {
 	if err == nil && (s.Sessions < 1 || s.Messages < 1 || s.Rcpts < 1 || s.Rate < 0) {
 		err = fmt.Errorf("-sessions, -messages and -rcpts are at least 1, -rate is not negative")
 	}
+	if err == nil && login != "" && !startTLS && !s.Restart {
+		err = fmt.Errorf("-auth needs -tls: the secret would go over the network in clear")
+	}
+	if err == nil && login != "" {
+		s.Auth, err = plainLogin(login)
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "mtad send: %v\n", err)
 		return exitUsage
@@ -65,6 +73,20 @@ func runSend(args []string, stdout, stderr io.Writer) int {
 		s.TLS = &tls.Config{InsecureSkipVerify: true, ServerName: "load.test", ClientSessionCache: tls.NewLRUClientSessionCache(0), DynamicRecordSizingDisabled: true}
 	}
 	return send(&s, file, ledger, stdout, stderr)
+}
+
+// plainLogin makes what AUTH PLAIN says of "name:file" (RFC 4616 2).
+func plainLogin(login string) (string, error) {
+	name, file, ok := strings.Cut(login, ":")
+	if !ok || name == "" {
+		return "", fmt.Errorf("-auth %s: want name:file", login)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("-auth: %w", err)
+	}
+	secret, _, _ := strings.Cut(string(text), "\n")
+	return base64.StdEncoding.EncodeToString([]byte("\x00" + name + "\x00" + strings.TrimSuffix(secret, "\r"))), nil
 }
 
 func send(s *loads.Sender, file, ledger string, stdout, stderr io.Writer) int {

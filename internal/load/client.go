@@ -30,16 +30,18 @@ type client struct {
 	out  *bufio.Writer
 	ext  map[string]bool // EHLO keywords
 	sent int             // messages so far
+	auth string          // what stands behind AUTH PLAIN; "": it is not said
 }
 
-// dial begins a session; cfg is what STARTTLS is done with, nil: it is not said.
-func dial(addr, helo string, cfg *tls.Config) (*client, error) {
+// dial begins a session; cfg is what STARTTLS is done with, nil: it is not said;
+// auth is what stands behind AUTH PLAIN, "": it is not said.
+func dial(addr, helo string, cfg *tls.Config, auth string) (*client, error) {
 	conn, err := net.DialTimeout("tcp", addr, time.Minute)
 	if err != nil {
 		return nil, err
 	}
 	sock := tlsstate.New(conn)
-	c := &client{sock: sock, in: bufio.NewReaderSize(sock, 4<<10), out: bufio.NewWriterSize(sock, 64<<10), ext: map[string]bool{}}
+	c := &client{sock: sock, in: bufio.NewReaderSize(sock, 4<<10), out: bufio.NewWriterSize(sock, 64<<10), ext: map[string]bool{}, auth: auth}
 	if err := c.begin(helo, cfg); err != nil {
 		sock.Close()
 		return nil, err
@@ -58,8 +60,20 @@ func (c *client) begin(helo string, cfg *tls.Config) error {
 	return c.session(helo, cfg)
 }
 
-// session says EHLO, and STARTTLS and EHLO again where TLS is wanted.
+// session says EHLO, STARTTLS and EHLO again where TLS is wanted, and AUTH.
 func (c *client) session(helo string, cfg *tls.Config) error {
+	err := c.reach(helo, cfg)
+	if err != nil || c.auth == "" {
+		return err
+	}
+	r, err := c.command("AUTH PLAIN %s", c.auth)
+	if err == nil && r.code != 235 {
+		err = refused{"AUTH", r}
+	}
+	return err
+}
+
+func (c *client) reach(helo string, cfg *tls.Config) error {
 	err := c.hello(helo)
 	if err != nil || cfg == nil {
 		return err

@@ -35,6 +35,7 @@ type Sender struct {
 	File          []byte          // send this message instead of a made one
 	Helo          string
 	TLS           *tls.Config   // what STARTTLS is done with; nil: it is not said
+	Auth          string        // what stands behind AUTH PLAIN, in base64; "": it is not said
 	Restart       bool          // shut TLS down after each message, and begin anew on the same connection
 	Wait          time.Duration // keep trying to connect for so long
 
@@ -146,7 +147,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (s *Sender) connect(ctx context.Context) (*client, error) {
 	deadline := time.Now().Add(s.Wait)
 	for {
-		c, err := dial(s.To, s.Helo, s.TLS)
+		c, err := dial(s.To, s.Helo, s.TLS, s.Auth)
 		if err == nil || time.Now().After(deadline) {
 			return c, err
 		}

@@ -213,6 +213,33 @@ func TestWhoMayRelay(t *testing.T) {
 	}
 }
 
+// mtad send authenticates in TLS, on each connection, and not in clear.
+func TestSendAuthenticates(t *testing.T) {
+	t.Parallel()
+	d := start(t, "")
+	file := filepath.Join(d.dir, "secret")
+	if err := os.WriteFile(file, []byte(canary+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	send := func(args ...string) (string, error) {
+		out, err := exec.Command(filepath.Join(d.dir, "mtad"), append([]string{"send", "-to", d.Addr, "-rcpt", "u@ours.test"}, args...)...).CombinedOutput()
+		return string(out), err
+	}
+	if out, err := send("-tls", "-messages", "3", "-per-connection", "1", "-auth", "bob:"+file); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, err := send("-auth", "bob:"+file); err == nil || !strings.Contains(out, "-auth needs -tls") {
+		t.Errorf("in clear: %v\n%s", err, out)
+	}
+	if out, err := send("-tls", "-auth", "eve:"+file); err == nil {
+		t.Errorf("somebody else: %s", out)
+	}
+	log, _ := os.ReadFile(filepath.Join(d.dir, "log", "mainlog"))
+	if n := strings.Count(string(log), " A=plain:bob "); n != 3 {
+		t.Errorf("%d messages by bob in\n%s", n, log)
+	}
+}
+
 // AU-11: bob's secret, said in every mechanism, rightly, wrongly, cut off and in
 // the wrong place, is in no log, metric, page, reply, spool file or stack trace.
 func TestAU11Canary(t *testing.T) {
