@@ -117,8 +117,10 @@ func (b *binder) checkAuthUse() {
 		}
 	}
 	if !serves {
+		b.warnAuthWithoutServer()
 		return
 	}
+	b.checkPublicNames()
 	if b.cfg.HostAuthAcceptRelay == nil {
 		b.warn([]string{"authenticator"}, `host_auth_accept_relay is not set: who authenticates may send no more than who does not; "*" lets users send from everywhere`)
 	}
@@ -126,6 +128,35 @@ func (b *binder) checkAuthUse() {
 		a := &b.cfg.Authenticators[i]
 		if a.Driver == "plaintext" && a.IsServer() && b.cfg.AuthOverTLSHosts == nil && a.ServerAdvertiseCondition == nil {
 			b.warn([]string{"authenticator", strconv.Itoa(i)}, `secrets may be sent in clear: auth_over_tls_hosts = "*" has AUTH in TLS only`)
+		}
+	}
+}
+
+// warnAuthWithoutServer: these lists speak of clients that nothing lets in.
+func (b *binder) warnAuthWithoutServer() {
+	const text = "no [[authenticator]] has server_users, server_condition or server_secret: nobody can authenticate"
+	if b.cfg.HostAuthAcceptRelay != nil {
+		b.warn([]string{"host_auth_accept_relay"}, text)
+	}
+	if b.cfg.AuthHosts != nil {
+		b.warn([]string{"auth_hosts"}, "%s, so these hosts cannot send mail", text)
+	}
+}
+
+// checkPublicNames: a client names a mechanism, and the first that has it is asked.
+func (b *binder) checkPublicNames() {
+	first := map[string]int{}
+	for i := range b.cfg.Authenticators {
+		a := &b.cfg.Authenticators[i]
+		name := strings.ToUpper(a.PublicName)
+		if !a.IsServer() || name == "" {
+			continue
+		}
+		if j, twice := first[name]; twice && a.ServerAdvertiseCondition == nil && b.cfg.Authenticators[j].ServerAdvertiseCondition == nil {
+			b.wrong([]string{"authenticator", strconv.Itoa(i)}, "clients are served %s by %q of line %d already; this one would never be asked",
+				name, b.cfg.Authenticators[j].Name, b.lines.line("authenticator", strconv.Itoa(j)))
+		} else if !twice {
+			first[name] = i
 		}
 	}
 }
