@@ -77,10 +77,13 @@ func (c *Ciphers) Allows(suite uint16) bool {
 // Names lists what can be negotiated by OpenSSL's names, in the list's order.
 func (c *Ciphers) Names() []string { return c.names }
 
-// serve tells whether a server with that key can use any of the list: in TLS 1.2
-// the cipher names the kind of key.
+// serve tells whether a server with that key (nil: that of the self-signed
+// certificate) can use any of the list: in TLS 1.2 the cipher names its kind.
 func (c *Ciphers) serve(own *Pair) bool {
-	_, isRSA := own.Certificate.PrivateKey.(*rsa.PrivateKey)
+	isRSA := false
+	if own != nil {
+		_, isRSA = own.Certificate.PrivateKey.(*rsa.PrivateKey)
+	}
 	return c.tls13 > 0 || slices.ContainsFunc(c.names, func(n string) bool { return has("ECDSA")(n) != isRSA })
 }
 

@@ -40,10 +40,10 @@ func LoadPair(certFile, keyFile string) (*Pair, error) {
 			return nil, err
 		}
 	}
-	if err := checkMode(keyFile); err != nil {
-		return nil, err
-	}
 	p, err := parsePair(certFile, certPEM, keyFile, keyPEM)
+	if err == nil {
+		err = checkMode(keyFile)
+	}
 	if err != nil {
 		return nil, err
 	}

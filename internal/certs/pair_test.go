@@ -98,6 +98,12 @@ func TestLoadPairFiles(t *testing.T) {
 	os.Chmod(key, 0o644)
 	_, err = LoadPair(cert, key)
 	checkError(t, "world-readable", err, "chmod o-rwx "+key)
+	public := write(t, t.TempDir(), "cert.pem", a.pem())
+	if err := os.Chmod(public, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err = LoadPair(public, public)
+	checkError(t, "world-readable, without a key", err, `has no private key: what is in it is "CERTIFICATE"`)
 	os.Chmod(key, 0o640)
 	os.Chmod(cert, 0o644)
 	_, err = LoadPair(cert, key)

@@ -49,9 +49,11 @@ func (s *Store) CheckServer(o Server) (warnings []string, err error) {
 	more, err := s.checkRest(o.VerifyCertificates, o.Ciphers, o.Groups)
 	if pair != nil {
 		warnings = append(warnings, pair.Warnings...)
-		if c, err := ParseCiphers(o.Ciphers); err == nil && !c.serve(pair) {
-			warnings = append(warnings, "tls_verify_ciphers: no cipher of the list goes with the kind of key in "+pair.File+": no handshake can succeed")
-		}
+	}
+	if c, err := ParseCiphers(o.Ciphers); err == nil && pair != nil && !c.serve(pair) {
+		warnings = append(warnings, "tls_verify_ciphers: no cipher of the list goes with the kind of key in "+pair.File+": no handshake can succeed")
+	} else if err == nil && o.Certificate == selfSigned && !c.serve(nil) {
+		warnings = append(warnings, "tls_verify_ciphers: no cipher of the list goes with the self-signed certificate, whose key is ECDSA: no handshake can succeed")
 	}
 	return append(warnings, more...), errors.Join(append(faults, err)...)
 }
@@ -75,7 +77,9 @@ func (s *Store) checkRest(trust, ciphers, groups string) (warnings []string, err
 	if trust != "" {
 		t, err := LoadTrust(s.path(trust))
 		if err == nil {
-			warnings = append(warnings, t.Warnings...)
+			for _, w := range t.Warnings {
+				warnings = append(warnings, "tls_verify_certificates: "+w)
+			}
 			err = t.CheckTime(time.Now())
 		}
 		if err != nil {

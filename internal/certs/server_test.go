@@ -399,6 +399,14 @@ func TestCheckServer(t *testing.T) {
 	if w, err := f.store.CheckServer(Server{Certificate: "self-signed"}); len(w) > 0 || err != nil {
 		t.Errorf("%q, %v", w, err)
 	}
+	if w, err := f.store.CheckServer(Server{Certificate: "self-signed", Ciphers: "DES-CBC3-SHA"}); err != nil || len(w) != 2 ||
+		!strings.Contains(w[0], "goes with the self-signed certificate") {
+		t.Errorf("%q, %v", w, err)
+	}
+	write(t, f.dir, "ca.pem", f.ca.pem(), f.ca.keyPEM(t))
+	if w, err := f.store.CheckServer(Server{VerifyCertificates: "ca.pem"}); err != nil || len(w) != 1 || !strings.HasPrefix(w[0], "tls_verify_certificates: "+f.dir) {
+		t.Errorf("%q, %v", w, err)
+	}
 }
 
 func TestStoreIsBounded(t *testing.T) {
