@@ -36,6 +36,7 @@ crash: ## kill -9 fifty times under load, and the mutants that the harness must 
 
 interop: ## other people's programs; fetched by apt-get download, unpacked, never installed
 	$(GO) test -count=1 -timeout 30m -tags interop ./test/interop/...
+	$(GO) test -count=1 -timeout 10m -tags interop ./test/interop/handover -args -slow
 
 generate:
 	$(GO) generate ./...

@@ -93,7 +93,7 @@ func (w *wire) hello(p *progress) *Fault {
 	}
 	var ext smtp.Extensions
 	first := true // the first line is the server's name
-	w.quick = p.tls.mayStart()
+	w.quick = p.tls.mayStart() || p.tls.On
 	a, f := w.command(p.scope, verb+w.set.Helo, func(text []byte) {
 		if !first {
 			ext.Add(text)
