@@ -14,8 +14,8 @@ import (
 )
 
 // A server that leaves Nagle's algorithm on and writes each reply by itself
-// waits for our acknowledgements, which the kernel would put off for 40 ms each:
-// behind the tickets of every session, and within every group of replies.
+// waits for our acknowledgement within every group of replies, which the kernel
+// would put off for 40 ms.
 func TestNoWaitForDelayedAcknowledgements(t *testing.T) {
 	t.Parallel()
 	const messages = 20
@@ -41,7 +41,7 @@ func TestNoWaitForDelayedAcknowledgements(t *testing.T) {
 			t.Fatal(f)
 		}
 	}
-	if took := time.Since(began); took > messages*35*time.Millisecond { // 80 each with both waits, 40 with one
+	if took := time.Since(began); took > messages*35*time.Millisecond { // more than 40 each with the wait
 		t.Errorf("%d messages took %s", messages, took)
 	}
 }
