@@ -48,6 +48,7 @@ var floors = map[string]int{
 	"test/crash":             9,
 	"test/interop":           9,
 	"test/interop/tls":       9,
+	"test/interop/handover":  9,
 	"test/interop/auth":      9,
 	"test/interop/peer":      7, // fetches and runs other people's programs
 	".":                      9,
