@@ -69,8 +69,21 @@ func (s *server) run(t *testing.T, dir string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(child.Kill)
+	t.Cleanup(func() { child.Kill(); wantGone(t, addr) })
 	return addr
+}
+
+// wantGone fails the test if a server outlives its jail.
+func wantGone(t *testing.T, addr string) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			return
+		}
+		conn.Close()
+	}
+	t.Errorf("something still listens at %s after its jail was killed", addr)
 }
 
 // versionOf is for the table.
