@@ -37,13 +37,6 @@ func (c *caller) prove(offered []string, of auth.Channel, who auth.Credential) s
 	return reply
 }
 
-// mechanisms are those that a reply to EHLO offers.
-func mechanisms(ehlo string) []string {
-	_, list, _ := strings.Cut(ehlo, "AUTH ")
-	list, _, _ = strings.Cut(list, "\r\n")
-	return strings.Fields(list)
-}
-
 // channel is a client's connection as SCRAM binds to it.
 func (c *caller) channel() auth.Channel {
 	st := c.sock.State()
