@@ -52,6 +52,7 @@ type Daemon struct {
 	// at is called at points of the code that tests want to stop or break; nil otherwise.
 	at func(point string)
 
+	crew      crew
 	door      door
 	draining  atomic.Bool
 	startOnce sync.Once
@@ -162,6 +163,7 @@ func (d *Daemon) drained() { d.emptyOnce.Do(func() { close(d.empty) }) }
 func (d *Daemon) Drain(ctx context.Context) error {
 	d.draining.Store(true)
 	defer d.handoffs.close()
+	defer d.crew.close()
 	d.root.Send(d.supervisor, &drain{})
 	select {
 	case <-d.empty:

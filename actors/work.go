@@ -7,12 +7,12 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// startWork runs f in a goroutine of its own and tells the actor to when it has
+// startWork runs f in a goroutine of the crew and tells the actor to when it has
 // ended. It is the only place where a session goroutine starts: a panic in a
 // goroutine escapes an actor's supervision, so it is caught, counted and logged
 // here, and reported like any other end.
 func (h *Daemon) startWork(kind string, to *actor.PID, f func()) {
-	go func() {
+	h.crew.run(func() {
 		var fault any
 		defer func() { h.root.Send(to, &workDone{fault: fault}) }()
 		defer func() {
@@ -21,7 +21,7 @@ func (h *Daemon) startWork(kind string, to *actor.PID, f func()) {
 			}
 		}()
 		f()
-	}()
+	})
 }
 
 // logged is a panic whose stack the log has already: the actor panics with it
