@@ -31,8 +31,8 @@ fuzz: ## every fuzz target for FUZZTIME
 	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
 	  done; done
 
-crash: ## kill -9 fifty times under load, and the mutants that the harness must find
-	$(GO) test -count=1 -timeout 20m ./test/crash -args -kills 50
+crash: ## kill -9 fifty times under load, fifty times in the middle of a hand-over, and the mutants that the harness must find
+	$(GO) test -count=1 -timeout 20m ./test/crash -args -kills 50 -handovers 50
 
 interop: ## other people's programs; fetched by apt-get download, unpacked, never installed
 	$(GO) test -count=1 -timeout 30m -tags interop ./test/interop/...

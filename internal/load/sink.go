@@ -31,8 +31,8 @@ type Sink struct {
 	// Record is told of each message that came whole, before the reply is
 	// sent, by all connections at once. With it, SHA-256 is worked out.
 	Record func(Entry)
-	// Hangup is told when a connection ends; orderly means that it said QUIT.
-	Hangup func(conn int, orderly bool)
+	// Hangup is told when a connection ends.
+	Hangup func(conn int, how Ending)
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -50,6 +50,15 @@ type Sink struct {
 	handshakes, resumed, shutdowns           atomic.Int64
 	latency                                  histogram
 }
+
+// Ending is how a connection came to its end.
+type Ending uint8
+
+const (
+	Cut         Ending = iota // without QUIT
+	CutHandedOn               // the same, after TLS was shut down and before the next MAIL: in a hand-over
+	Quit
+)
 
 // DefaultExtensions is what the sink offers.
 var DefaultExtensions = []string{"PIPELINING", "8BITMIME", "SIZE", "CHUNKING"}
@@ -118,7 +127,7 @@ func (s *Sink) serve(conn net.Conn, n int) {
 	session.run()
 	conn.Close()
 	if s.Hangup != nil {
-		s.Hangup(n, session.orderly)
+		s.Hangup(n, session.ending())
 	}
 	s.mu.Lock()
 	delete(s.conns, conn)

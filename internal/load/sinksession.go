@@ -37,6 +37,7 @@ type sinkSession struct {
 	inBDAT   bool
 	messages int
 	orderly  bool // QUIT was said
+	handedOn bool // TLS was shut down, and no MAIL has come since
 }
 
 func newSinkSession(s *Sink, conn net.Conn, n int) *sinkSession {
@@ -58,6 +59,16 @@ func (c *sinkSession) run() {
 			return
 		}
 	}
+}
+
+func (c *sinkSession) ending() Ending {
+	switch {
+	case c.orderly:
+		return Quit
+	case c.handedOn:
+		return CutHandedOn
+	}
+	return Cut
 }
 
 // fill reads more into the buffer. What it holds moves to the front first.
@@ -201,6 +212,7 @@ func (c *sinkSession) from(arg string) error {
 	case !c.hello || c.mail:
 		return c.reply("503 not now")
 	}
+	c.handedOn = false
 	var err error
 	c.mail, err = c.judge("MAIL", "250 OK")
 	c.sender = addr

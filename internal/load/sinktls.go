@@ -44,6 +44,7 @@ func (c *sinkSession) startTLS() error {
 
 // endTLS is what follows the client's close_notify between two commands.
 func (c *sinkSession) endTLS() error {
+	c.handedOn = true
 	c.sink.shutdowns.Add(1)
 	if c.sink.AfterTLS == "close" {
 		return errHangUp

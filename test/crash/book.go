@@ -12,11 +12,11 @@ type book struct {
 	mu      sync.Mutex
 	sent    map[string]*sent
 	got     map[delivery][]receipt
-	last    map[int]int  // connection → number of its last message
-	orderly map[int]bool // connections that ended with QUIT
-	count   int          // messages the sink got
-	rcpts   int          // recipients of these
-	settled []int        // values of count at which all was recorded and nothing under way
+	last    map[int]int         // connection → number of its last message
+	endings map[int]load.Ending // of connections
+	count   int                 // messages the sink got
+	rcpts   int                 // recipients of these
+	settled []int               // values of count at which all was recorded and nothing under way
 }
 
 // sent is what the sender knows of one message.
@@ -37,7 +37,7 @@ type receipt struct {
 }
 
 func newBook() *book {
-	return &book{sent: map[string]*sent{}, got: map[delivery][]receipt{}, last: map[int]int{}, orderly: map[int]bool{}}
+	return &book{sent: map[string]*sent{}, got: map[delivery][]receipt{}, last: map[int]int{}, endings: map[int]load.Ending{}}
 }
 
 func (b *book) recordSent(e load.Entry) {
@@ -62,10 +62,10 @@ func (b *book) recordGot(e load.Entry) {
 	}
 }
 
-func (b *book) recordHangup(conn int, orderly bool) {
+func (b *book) recordHangup(conn int, how load.Ending) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.orderly[conn] = orderly
+	b.endings[conn] = how
 }
 
 func (b *book) received() int {

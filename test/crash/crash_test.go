@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"crypto/tls"
 	"errors"
 	"flag"
 	"math/rand/v2"
@@ -8,12 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"mtad/internal/certs"
 	"mtad/test/interop/peer"
 )
 
 var (
-	kills    = flag.Int("kills", 0, "kill mtad so often and send 400 messages for each kill, and look for the mutants too; 0 is a short run")
-	seedFlag = flag.Uint64("seed", 0, "repeat the choices of this seed; 0 takes a new one")
+	kills     = flag.Int("kills", 0, "kill mtad so often and send 400 messages for each kill, and look for the mutants too; 0 is a short run")
+	handovers = flag.Int("handovers", 3, "kill mtad so often while it hands connections on")
+	seedFlag  = flag.Uint64("seed", 0, "repeat the choices of this seed; 0 takes a new one")
 )
 
 func seed(t *testing.T) uint64 {
@@ -85,7 +88,7 @@ func TestKills(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := plan(seed(t))
-	v, err := Run(p, relayOf(t, bin, ""))
+	v, err := Run(p, relayOf(t, bin, "", ""))
 	if err != nil {
 		t.Fatalf("%v\n%v", err, v)
 	}
@@ -93,6 +96,41 @@ func TestKills(t *testing.T) {
 	if !v.Clean() || v.Kills < p.Kills || v.Acked+v.Unknown+v.Nacked < p.Messages {
 		t.Error("see above")
 	}
+}
+
+// TestKillsInHandovers kills mtad within moments of the beginning of a hand-over,
+// when TLS has been shut down for the next message. Rules H1 to H4: nothing is
+// lost, and what comes twice was past its dot on a connection that was cut.
+func TestKillsInHandovers(t *testing.T) {
+	t.Parallel()
+	bin, err := peer.BuildMtad(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := Plan{Kills: *handovers, Look: 5, Messages: 100 * *handovers, Seed: seed(t), Rate: 1500, Sessions: 20, MaxUp: 400 * time.Millisecond,
+		Grace: 5 * time.Second, Limit: time.Minute + time.Duration(*handovers)*4*time.Second, Size: func(n int) int { return 1<<10 + n*37%(9<<10) },
+		TLS: sinkTLS(t), Aim: 2 * time.Millisecond}
+	v, err := Run(p, relayOf(t, bin, "", "max_connections = 4\nbatch_max = 10000\ntls_groups = \"X25519\"\n"))
+	if err != nil {
+		t.Fatalf("%v\n%v", err, v)
+	}
+	t.Log(v)
+	if !v.Clean() || v.Kills < p.Kills || v.HandedOn == 0 {
+		t.Error("see above")
+	}
+}
+
+func sinkTLS(t *testing.T) *tls.Config {
+	t.Helper()
+	cert, key, err := certs.Generate(certs.Request{Hosts: []string{"127.0.0.1"}, Days: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, DynamicRecordSizingDisabled: true}
 }
 
 // TestMutants shows that the harness finds what it is for, in mtad itself: M3
@@ -109,7 +147,7 @@ func TestMutants(t *testing.T) {
 		t.Run(mutant, func(t *testing.T) {
 			p := plan(seed(t))
 			p.Limit = time.Minute
-			v, err := Run(p, relayOf(t, bin, mutant))
+			v, err := Run(p, relayOf(t, bin, mutant, ""))
 			if err != nil {
 				t.Fatalf("%v\n%v", err, v)
 			}
@@ -131,12 +169,13 @@ func plan(seed uint64) Plan {
 	return p
 }
 
-func relayOf(t *testing.T, bin, mutant string) func(string) Relay {
+func relayOf(t *testing.T, bin, mutant, transport string) func(string) Relay {
 	return func(nextHop string) Relay {
 		m, err := newMtad(bin, t.TempDir(), nextHop, mutant)
 		if err != nil {
 			t.Fatal(err)
 		}
+		m.config.Transport = transport
 		return m
 	}
 }

@@ -13,6 +13,12 @@
 // tag mutant (spool/mutant.go, actors/mutant_on.go). The seed is printed; -seed
 // repeats its choices, though not the machine's.
 //
+// A run of its own (-handovers, three kills without it) has a next hop with
+// STARTTLS, and kills within two milliseconds of a connection's TLS being shut down
+// for its next message. Forty such kills cut 102 connections between close_notify
+// and MAIL: of 14,270 messages acknowledged none was lost, and 43 recipients got
+// theirs twice, each time the last message of a connection that a kill had cut.
+//
 // A kill leaves the page cache alone: what a missing fsync does is for the
 // power-cut model of package spool to find.
 package crash

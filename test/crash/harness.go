@@ -2,6 +2,7 @@ package crash
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -34,12 +35,15 @@ type Plan struct {
 	MaxUp    time.Duration   // the relay lives for up to this long between kills
 	Grace    time.Duration   // what is missing though the queue is empty may take so long to come
 	Limit    time.Duration   // for all of it
+	TLS      *tls.Config     // of the next hop; nil: it offers none
+	Aim      time.Duration   // up to this long after a hand-over has begun a kill strikes; 0: at any time
 }
 
 // run is a plan being carried out.
 type run struct {
 	Plan
 	relay  Relay
+	sink   *load.Sink
 	book   *book
 	rnd    *rand.Rand
 	struck int      // kills so far
@@ -60,9 +64,9 @@ func Run(p Plan, start func(nextHop string) Relay) (*Verdict, error) {
 	if r.Size == nil {
 		r.Size = size
 	}
-	sink := &load.Sink{Record: r.book.recordGot, Hangup: r.book.recordHangup}
-	go sink.Serve(l)
-	defer sink.Close()
+	r.sink = &load.Sink{TLS: p.TLS, Record: r.book.recordGot, Hangup: r.book.recordHangup}
+	go r.sink.Serve(l)
+	defer r.sink.Close()
 	r.relay = start(l.Addr().String())
 	if err := r.relay.Start(); err != nil {
 		return nil, err
@@ -165,6 +169,9 @@ func (r *run) strike(ctx context.Context, kills int) error {
 			return context.Cause(ctx)
 		case <-time.After(time.Duration(r.rnd.Int64N(int64(r.MaxUp)))):
 		}
+		if err := r.aim(ctx); err != nil {
+			return err
+		}
 		if err := r.relay.Kill(); err != nil {
 			return err
 		}
@@ -173,5 +180,21 @@ func (r *run) strike(ctx context.Context, kills int) error {
 			return fmt.Errorf("cannot restart: %w", err)
 		}
 	}
+	return nil
+}
+
+// aim waits for the beginning of a hand-over, and then for as long as chance will.
+func (r *run) aim(ctx context.Context) error {
+	if r.Aim == 0 {
+		return nil
+	}
+	for before := r.sink.Totals().Shutdowns; r.sink.Totals().Shutdowns == before; {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(100 * time.Microsecond):
+		}
+	}
+	time.Sleep(time.Duration(r.rnd.Int64N(int64(r.Aim))))
 	return nil
 }

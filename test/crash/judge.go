@@ -20,6 +20,7 @@ type Verdict struct {
 	Orphans                []string // files of messages though there are no messages
 	OpenDup                int      // delivered again as allowed
 	Waiting                int      // not delivered when time was up
+	HandedOn               int      // connections that a kill cut in a hand-over
 }
 
 // Clean reports whether nothing is wrong.
@@ -30,6 +31,9 @@ func (v *Verdict) Clean() bool {
 func (v *Verdict) String() string {
 	s := fmt.Sprintf("%d kills: %d acked, %d nacked, %d unknown; lost %d, invented %d, torn %d, dup %d (and %d that were open), unbalanced %d, orphans %d",
 		v.Kills, v.Acked, v.Nacked, v.Unknown, len(v.Lost), len(v.Invented), len(v.Torn), len(v.Dup), v.OpenDup, len(v.Unbalanced), len(v.Orphans))
+	if v.HandedOn > 0 {
+		s += fmt.Sprintf("; %d connections cut in a hand-over", v.HandedOn)
+	}
 	if v.Waiting > 0 {
 		s += fmt.Sprintf(", %d not yet delivered", v.Waiting)
 	}
@@ -49,6 +53,11 @@ func (b *book) judge(settled bool) *Verdict {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	v := &Verdict{}
+	for _, how := range b.endings {
+		if how == load.CutHandedOn {
+			v.HandedOn++
+		}
+	}
 	for _, s := range b.sent {
 		v.count(s.fate)
 	}
@@ -112,5 +121,5 @@ func (b *book) judgeDelivery(v *Verdict, d delivery, receipts []receipt) {
 // that was followed by a time when all was recorded.
 func (b *book) open(r, again receipt) bool {
 	rested := slices.ContainsFunc(b.settled, func(count int) bool { return r.message <= count && count < again.message })
-	return !rested && !b.orderly[r.conn] && b.last[r.conn] == r.message
+	return !rested && b.endings[r.conn] != load.Quit && b.last[r.conn] == r.message
 }

@@ -20,6 +20,7 @@ func TestDup(t *testing.T) {
 	}{
 		{"once", []event{{1, "m"}, {1, "quit"}}, 0, 0},
 		{"cut, then again", []event{{1, "m"}, {1, "cut"}, {2, "m"}, {2, "quit"}}, 0, 1},
+		{"cut in a hand-over, then again", []event{{1, "m"}, {1, "cut in a hand-over"}, {2, "m"}, {2, "quit"}}, 0, 1},
 		{"the kill is heard of late", []event{{1, "m"}, {2, "m"}, {1, "cut"}, {2, "quit"}}, 0, 1},
 		{"what came before the kill is read after it", []event{{2, "m"}, {2, "quit"}, {1, "m"}, {1, "cut"}}, 0, 1},
 		{"again after QUIT", []event{{1, "m"}, {1, "quit"}, {2, "m"}, {2, "quit"}}, 1, 0},
@@ -42,7 +43,7 @@ func TestDup(t *testing.T) {
 				case "rest":
 					b.settle()
 				default:
-					b.recordHangup(e.conn, e.what == "quit")
+					b.recordHangup(e.conn, map[string]load.Ending{"quit": load.Quit, "cut": load.Cut, "cut in a hand-over": load.CutHandedOn}[e.what])
 				}
 			}
 			if v := b.judge(true); len(v.Dup) != tt.dup || v.OpenDup != tt.open {
