@@ -62,3 +62,5 @@ func queueID(s string) (id spool.ID) {
 }
 
 func mustAddr(s string) netip.Addr { return netip.MustParseAddr(s) }
+
+func mustAddrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }

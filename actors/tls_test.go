@@ -249,6 +249,9 @@ func TestH5RemembersAndKeeps(t *testing.T) {
 				}
 				r.Drain(t.Context())
 				r.spool.Close()
+				if r.handoffs.timer != nil {
+					t.Error("H5: the daemon has ended, and would still forget")
+				}
 
 				r = relayOn(t, dir, h.hop, nil, options...)
 				more := names("n", 5)
