@@ -33,7 +33,7 @@ func TestDialoguesInTLS(t *testing.T) {
 					return cfg, false, err
 				}
 				client, server := tcpPair(t)
-				d.checkWith(t, client, s, func() error { return d.serveTLS(server, serverTLS(number, world().mx)) }, inClearWords)
+				d.checkWith(t, client, s, func() error { return d.serveTLS(server, serverTLS(number, world().mx)) }, strings.NewReplacer())
 			})
 		}
 	}
@@ -41,10 +41,6 @@ func TestDialoguesInTLS(t *testing.T) {
 		t.Errorf("%d dialogues", played)
 	}
 }
-
-// inClearWords has the end of a connection in TLS told as in clear.
-var inClearWords = strings.NewReplacer(`"lost_connection" 0)`, `"lost_connection" -18)`, `"lost_connection" (0)`, `"lost_connection" (-18)`,
-	"H=mx.y.example [192.0.2.9]: the peer ended TLS in", "Remote host mx.y.example [192.0.2.9] closed connection in")
 
 // serveTLS is serve behind STARTTLS.
 func (d *dialogue) serveTLS(tcp net.Conn, cfg *tls.Config) error {

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"mtad/internal/smtp"
+	"mtad/tlsstate"
 )
 
 // Everything that can go wrong is told as a Fault: how far it reaches, whether
@@ -132,7 +133,7 @@ func broken(t *Target, scope Scope, after string, err error) *Fault {
 			Scope: scope, Kind: "timeout", Code: int(syscall.ETIMEDOUT),
 			Text: clip("SMTP timeout while connected to " + t.String() + " after " + after),
 		}
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+	case closed(err):
 		return &Fault{
 			Scope: scope, Kind: "lost_connection", Code: codeClosed,
 			Text: clip("Remote host " + t.String() + " closed connection in response to " + after),
@@ -143,6 +144,17 @@ func broken(t *Target, scope Scope, after string, err error) *Fault {
 		Scope: scope, Kind: "lost_connection", Code: number,
 		Text: clip("H=" + t.String() + ": " + name + " in response to " + after),
 	}
+}
+
+// closed reports that the server has ended the connection, in clear or in TLS, in
+// order or not.
+func closed(err error) bool {
+	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, tlsstate.ErrCloseNotify, tlsstate.ErrCut} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	return false
 }
 
 // unreachable is an error of connecting.
