@@ -124,9 +124,6 @@ func startClient(t *testing.T, bin, addr, secret string) (*peer.Mtad, string) {
 // startExim returns its address and its main log.
 func startExim(t *testing.T, offered ...string) (addr, log string) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Fatal("Exim in namespaces of its own needs root")
-	}
 	dir, err := peer.TempDir() // one that Exim's account can walk to
 	if err != nil {
 		t.Fatal(err)
@@ -143,16 +140,25 @@ func startExim(t *testing.T, offered ...string) (addr, log string) {
 		t.Fatal(err)
 	}
 	_, port, _ := net.SplitHostPort(addr)
-	args := []string{"-m", "-p", "-f", "--mount-proc", "sh", "testdata/exim.sh"}
+	start(t, unpacked(t, "testdata/exim.sh", append([]string{dir, port, secret}, offered...)...), addr)
+	return addr, filepath.Join(dir, "mainlog")
+}
+
+// unpacked is a script about Debian's Exim, in namespaces that end with it.
+func unpacked(t *testing.T, script string, args ...string) *exec.Cmd {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Fatal("Exim in namespaces of its own needs root")
+	}
+	all := []string{"-m", "-p", "-f", "--mount-proc", "sh", script}
 	for _, name := range []string{"exim4-daemon-light", "libidn12"} {
 		tree, err := peer.Package(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		args = append(args, tree)
+		all = append(all, tree)
 	}
-	start(t, exec.Command("unshare", append(append(args, dir, port, secret), offered...)...), addr)
-	return addr, filepath.Join(dir, "mainlog")
+	return exec.Command("unshare", append(all, args...)...)
 }
 
 // start runs a server until the test ends, and waits until it listens.
@@ -224,8 +230,8 @@ func await(t *testing.T, file string, n int, pattern string) {
 	}
 }
 
-// keptSecret asserts that no file of mtad but its configuration has the secret,
-// as it is or in base64 (THREATS AU-11).
+// keptSecret asserts that no file of mtad but its configuration and its users has
+// the secret, as it is or in base64 (THREATS AU-11).
 func keptSecret(t *testing.T, dir string) {
 	t.Helper()
 	forms := []string{secret}
@@ -233,7 +239,7 @@ func keptSecret(t *testing.T, dir string) {
 		forms = append(forms, base64.StdEncoding.EncodeToString([]byte(s)))
 	}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || d.Name() == "config.toml" {
+		if err != nil || d.IsDir() || d.Name() == "config.toml" || d.Name() == "users.toml" {
 			return err
 		}
 		text, err := os.ReadFile(path)

@@ -90,10 +90,22 @@ func (c *Child) ready(addr string, patience time.Duration) error {
 
 // FreeAddr returns a loopback address that nobody listens on now.
 func FreeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	all, err := freeAddrs(1)
 	if err != nil {
 		return "", err
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return all[0], nil
+}
+
+// freeAddrs returns n of them, no two alike.
+func freeAddrs(n int) (all []string, err error) {
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		all = append(all, l.Addr().String())
+	}
+	return all, nil
 }

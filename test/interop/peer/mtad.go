@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -43,15 +44,11 @@ type MtadConfig struct {
 // StartMtad writes config.toml into dir, starts the program there and waits
 // until it listens. A second start in the same dir finds the first one's spool.
 func StartMtad(bin, dir string, c *MtadConfig) (*Mtad, error) {
-	for _, addr := range []*string{&c.Addr, &c.Admin} {
-		if *addr == "" {
-			free, err := FreeAddr()
-			if err != nil {
-				return nil, err
-			}
-			*addr = free
-		}
+	free, err := freeAddrs(2)
+	if err != nil {
+		return nil, err
 	}
+	c.Addr, c.Admin = cmp.Or(c.Addr, free[0]), cmp.Or(c.Admin, free[1])
 	file := filepath.Join(dir, "config.toml")
 	if err := os.WriteFile(file, []byte(c.toml()), 0o644); err != nil {
 		return nil, err
