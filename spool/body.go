@@ -242,7 +242,7 @@ func (b *Body) WriteTo(w io.Writer) (n int64, err error) {
 }
 
 func (b *Body) stream(w io.Writer) (n int64, err error) {
-	buf := newChunk(fileChunk)
+	buf := newChunk(bulkChunk)
 	defer freeChunk(buf)
 	var crc uint32
 	for n < b.want.n {

@@ -29,7 +29,7 @@ type Draft struct {
 const (
 	smallChunk = 16 << 10
 	largeChunk = 64 << 10
-	fileChunk  = 256 << 10 // what goes to a file and comes from it
+	bulkChunk  = 256 << 10 // of large bodies, in memory and to and from files
 	spillFrom  = 64 << 10  // a draft below this never goes to a file
 
 	// writeBehind is how much of a large message is given to the disk while the
@@ -40,7 +40,7 @@ const (
 var (
 	smallChunks = sync.Pool{New: func() any { return new([smallChunk]byte) }}
 	largeChunks = sync.Pool{New: func() any { return new([largeChunk]byte) }}
-	fileChunks  = sync.Pool{New: func() any { return new([fileChunk]byte) }}
+	bulkChunks  = sync.Pool{New: func() any { return new([bulkChunk]byte) }}
 )
 
 func newChunk(n int) []byte {
@@ -49,8 +49,8 @@ func newChunk(n int) []byte {
 		return smallChunks.Get().(*[smallChunk]byte)[:0]
 	case n <= largeChunk:
 		return largeChunks.Get().(*[largeChunk]byte)[:0]
-	case n <= fileChunk:
-		return fileChunks.Get().(*[fileChunk]byte)[:0]
+	case n <= bulkChunk:
+		return bulkChunks.Get().(*[bulkChunk]byte)[:0]
 	}
 	return make([]byte, 0, n)
 }
@@ -61,8 +61,8 @@ func freeChunk(c []byte) {
 		smallChunks.Put((*[smallChunk]byte)(c[:smallChunk]))
 	case largeChunk:
 		largeChunks.Put((*[largeChunk]byte)(c[:largeChunk]))
-	case fileChunk:
-		fileChunks.Put((*[fileChunk]byte)(c[:fileChunk]))
+	case bulkChunk:
+		bulkChunks.Put((*[bulkChunk]byte)(c[:bulkChunk]))
 	}
 }
 
@@ -86,8 +86,8 @@ func (d *Draft) Space(min int) []byte {
 		}
 	}
 	switch {
-	case d.file != nil:
-		min = max(min, fileChunk)
+	case (d.file != nil || d.n >= bulkChunk/2) && !d.s.pressed():
+		min = max(min, bulkChunk)
 	case len(d.chunks) > 0:
 		min = max(min, largeChunk)
 	}
@@ -132,12 +132,15 @@ func (d *Draft) spills() bool {
 	buffered := d.n - d.flushed
 	switch {
 	case d.file != nil:
-		return buffered >= fileChunk/2
+		return buffered >= int64(cap(d.chunks[0]))/2
 	case d.n > d.s.opt.LargeBody:
 		return true
 	}
-	return buffered > spillFrom && d.s.draftBytes.Load() > d.s.opt.DraftMemory
+	return buffered > spillFrom && d.s.pressed()
 }
+
+// pressed reports that the messages being received take all the memory they may.
+func (s *Spool) pressed() bool { return s.draftBytes.Load() > s.opt.DraftMemory }
 
 // flush moves what is in memory to the file.
 func (d *Draft) flush() error {
@@ -165,7 +168,7 @@ func (d *Draft) flush() error {
 
 // recycle empties the chunks, of which one that serves a file is kept.
 func (d *Draft) recycle() {
-	if len(d.chunks) == 1 && cap(d.chunks[0]) == fileChunk {
+	if len(d.chunks) == 1 && cap(d.chunks[0]) == bulkChunk && !d.s.pressed() {
 		d.chunks[0] = d.chunks[0][:0]
 		return
 	}

@@ -31,7 +31,7 @@ type Options struct {
 	MinFreeBytes  int64 // check_spool_space: below it Full() is true
 	MinFreeInodes int64 // check_spool_inodes
 	SegmentSize   int64 // default 64 MiB
-	LargeBody     int64 // bodies over this many bytes get a file of their own; default 256 KiB
+	LargeBody     int64 // bodies over this many bytes get a file of their own; default 2 MiB
 	BodyMemory    int64 // bytes of bodies kept in memory until their first attempt, over all messages; default 64 MiB
 	DraftMemory   int64 // bytes of messages being received, over all; above it those over 64 KiB go to files; default 64 MiB
 
@@ -45,7 +45,7 @@ func (o *Options) setDefaults() {
 		def, top int64
 	}{
 		{&o.SegmentSize, 64 << 20, maxFrame},
-		{&o.LargeBody, 256 << 10, 64 << 20},
+		{&o.LargeBody, 2 << 20, 64 << 20},
 		{&o.BodyMemory, 64 << 20, 1 << 62},
 		{&o.DraftMemory, 64 << 20, 1 << 62},
 	} {

@@ -160,7 +160,7 @@ func TestFinalMessageLeaves(t *testing.T) {
 func TestLargeBodyHasAFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := open(t, dir, Options{})
+	s := open(t, dir, Options{LargeBody: 256 << 10})
 	for _, size := range []int{0, 1, smallChunk, smallChunk + 1, 256 << 10, 256<<10 + 1, 3 << 20} {
 		body := strings.Repeat("0123456789abcde\n", size/16+1)[:size]
 		d := draft(s, body+"tail to be cut", "a@b")
@@ -179,7 +179,7 @@ func TestLargeBodyHasAFile(t *testing.T) {
 			s.Forget(id)
 		}
 		s.Close()
-		s = open(t, dir, Options{})
+		s = open(t, dir, Options{LargeBody: 256 << 10})
 		if got := bodyOf(t, s, id); got != body {
 			t.Fatalf("%d bytes came back as %d, or changed", size, len(got))
 		}

@@ -154,6 +154,8 @@ func (r *run) send(ctx context.Context, messages, manner int) {
 // size mixes small messages with some that go to files of their own.
 func size(n int) int {
 	switch {
+	case n%389 == 0:
+		return 2500 << 10
 	case n%97 == 0:
 		return 600 << 10
 	case n%7 == 0:
