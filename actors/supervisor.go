@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -91,13 +92,22 @@ func (s *supervisor) idle() bool {
 	return len(s.connections) == 0 && len(s.deliveries) == 0 && s.burying == 0 && s.quitting == 0
 }
 
+// onSendersTime has an actor take in a message in the goroutine that sends it,
+// where it is idle: one that waits for two or three messages in its life, and does
+// next to nothing with them, needs no goroutine started for each.
+var onSendersTime = actor.WithDispatcher(actor.NewSynchronizedDispatcher(300))
+
 // spawn starts an actor under a name of its own.
 func (s *supervisor) spawn(ctx actor.Context, kind string, a actor.Actor) *actor.PID {
 	s.serial++
+	name := kind + "/" + strconv.FormatUint(s.serial, 10)
 	props := actor.PropsFromProducer(func() actor.Actor { return a }, actor.WithSupervisor(s.h.strategy))
-	pid, err := ctx.SpawnNamed(props, fmt.Sprintf("%s/%d", kind, s.serial))
+	if kind == "connection" || kind == "delivery" {
+		props.Configure(onSendersTime)
+	}
+	pid, err := ctx.SpawnNamed(props, name)
 	if err != nil {
-		panic(fmt.Sprintf("BUG: cannot spawn %s/%d: %v", kind, s.serial, err))
+		panic(fmt.Sprintf("BUG: cannot spawn %s: %v", name, err))
 	}
 	countActors(kind, 1)
 	return pid

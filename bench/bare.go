@@ -50,7 +50,7 @@ func bareServer(addr, file, groups string) error {
 // bareReplies are what mtad answers, to the byte.
 var bareReplies = map[string]string{
 	"":         "220 relay.test ESMTP mtad 1.0.0-dev\r\n",
-	"EHLO":     "250-relay.test Hello load.test [127.0.0.1]\r\n250-SIZE 52428800\r\n250-8BITMIME\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-STARTTLS\r\n250 HELP\r\n",
+	"EHLO":     "250-relay.test Hello load.test [127.0.0.1]\r\n250-SIZE 52428800\r\n250-8BITMIME\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-DSN\r\n250-STARTTLS\r\n250 HELP\r\n",
 	"STARTTLS": "220 TLS go ahead\r\n",
 	"QUIT":     "221 relay.test closing connection\r\n",
 }

@@ -75,6 +75,7 @@ func ehlo(s *session, arg []byte) smtp.Reply {
 	s.forgetTransaction()
 	s.hello = hello{name: name, extended: true}
 	var text strings.Builder
+	text.Grow(256) // all of it, mostly
 	text.WriteString(s.greeting())
 	for i := range extensions {
 		s.offer(&extensions[i], &text)

@@ -2,6 +2,7 @@ package inbound
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -57,9 +58,17 @@ func rejection(stage, reason string) *metrics.Counter {
 }
 
 // handshakes counts those of a server.
-type handshakes struct{ full, resumed *metrics.PrometheusHistogram }
+type handshakes struct {
+	full, resumed *metrics.PrometheusHistogram
 
-var tlsHandshakes = handshakes{full: handshakeSeconds(false), resumed: handshakeSeconds(true)}
+	mu       sync.RWMutex
+	counters map[handshakeLabels]*metrics.Counter
+}
+
+var tlsHandshakes = &handshakes{
+	full: handshakeSeconds(false), resumed: handshakeSeconds(true),
+	counters: make(map[handshakeLabels]*metrics.Counter),
+}
 
 func handshakeSeconds(resumed bool) *metrics.PrometheusHistogram {
 	return metrics.NewPrometheusHistogramExt(fmt.Sprintf(`mtad_tls_handshake_seconds{side="server",resumed="%t"}`, resumed),
@@ -67,7 +76,7 @@ func handshakeSeconds(resumed bool) *metrics.PrometheusHistogram {
 }
 
 // succeeded counts by version and cipher: crypto/tls has a dozen.
-func (h handshakes) succeeded(st tlsstate.State, took time.Duration) {
+func (h *handshakes) succeeded(st tlsstate.State, took time.Duration) {
 	h.count(st.Version, st.Cipher, st.Resumed, "ok")
 	if st.Resumed {
 		h.resumed.Update(took.Seconds())
@@ -77,11 +86,32 @@ func (h handshakes) succeeded(st tlsstate.State, took time.Duration) {
 }
 
 // failed counts by a certs.Reason, or "unavailable" where none was begun.
-func (h handshakes) failed(reason string) { h.count("", "", false, reason) }
+func (h *handshakes) failed(reason string) { h.count("", "", false, reason) }
 
-func (handshakes) count(version, cipher string, resumed bool, result string) {
-	metrics.GetOrCreateCounter(fmt.Sprintf(
-		`mtad_tls_handshakes_total{side="server",version=%q,cipher=%q,resumed="%t",result=%q}`, version, cipher, resumed, result)).Inc()
+func (h *handshakes) count(version, cipher string, resumed bool, result string) {
+	h.counter(handshakeLabels{version, cipher, resumed, result}).Inc()
+}
+
+// handshakeLabels tell one counter of handshakes from another.
+type handshakeLabels struct {
+	version, cipher string
+	resumed         bool
+	result          string
+}
+
+// counter is made when first met.
+func (h *handshakes) counter(l handshakeLabels) *metrics.Counter {
+	h.mu.RLock()
+	c := h.counters[l]
+	h.mu.RUnlock()
+	if c == nil {
+		c = metrics.GetOrCreateCounter(fmt.Sprintf(
+			`mtad_tls_handshakes_total{side="server",version=%q,cipher=%q,resumed="%t",result=%q}`, l.version, l.cipher, l.resumed, l.result))
+		h.mu.Lock()
+		h.counters[l] = c
+		h.mu.Unlock()
+	}
+	return c
 }
 
 // countAuth counts a dialogue that has ended. The mechanism is one that was
