@@ -199,6 +199,9 @@ func (d *Daemon) handling() spool.ID {
 	return spool.ID{}
 }
 
+// CheckRoute says what is wrong with where an operator wants mail to go.
+func (d *Daemon) CheckRoute(to string) error { return d.router.CheckTarget(to) }
+
 // Inspect runs f on the schedule between two events and waits until it has run
 // or ctx ends. f must be quick: nothing is scheduled meanwhile.
 func (d *Daemon) Inspect(ctx context.Context, f func(*queue.Core) []queue.Action) error {

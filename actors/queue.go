@@ -237,9 +237,12 @@ func domains(env *spool.Envelope, rcpts []int) string {
 	key := ""
 	for _, i := range rcpts {
 		address := env.Recipients[i].Address
-		domain := address[strings.LastIndexByte(address, '@')+1:]
-		if !strings.HasSuffix(key, domain+" ") {
-			key += domain + " "
+		part := address[strings.LastIndexByte(address, '@')+1:] + " "
+		if to := env.Recipients[i].Route; to != "" {
+			part = to + " " + part
+		}
+		if !strings.HasSuffix(key, part) {
+			key += part
 		}
 	}
 	return key

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"errors"
 	"sync"
 
 	"mtad/spool"
@@ -74,7 +75,8 @@ func (r *recorder) do(entries []entry) {
 }
 
 // commitAll merges the batches; where that fails each is for itself: one that speaks of
-// a message that has left takes no other with it.
+// a message that has left takes no other with it. That one is no fault: an operator froze
+// what was just being bounced.
 func (r *recorder) commitAll(entries []entry) {
 	var all spool.Batch
 	for i := range entries {
@@ -82,13 +84,14 @@ func (r *recorder) commitAll(entries []entry) {
 		all.Outcomes = append(all.Outcomes, b.Outcomes...)
 		all.Freezes = append(all.Freezes, b.Freezes...)
 		all.Warned = append(all.Warned, b.Warned...)
+		all.Reroutes = append(all.Reroutes, b.Reroutes...)
 		all.Hosts = append(all.Hosts, b.Hosts...)
 	}
 	if err := r.commit(&all); err == nil {
 		return
 	}
 	for i := range entries {
-		if err := r.commit(&entries[i].batch); err != nil {
+		if err := r.commit(&entries[i].batch); err != nil && !errors.Is(err, spool.ErrUnknown) {
 			r.fault(err)
 		}
 	}

@@ -90,6 +90,9 @@ func (w *checkpointWriter) writeShard(sh *shard) error {
 				if n := e.warned(); n > 0 {
 					w.piece = appendWarned(w.piece, e.id(c), n)
 				}
+				for rcpt, to := range sh.routes[c] {
+					w.piece = appendReroute(w.piece, e.id(c), rcpt, to.Value())
+				}
 			}
 		}
 		sh.mu.Unlock()

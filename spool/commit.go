@@ -67,7 +67,7 @@ func (s *Spool) prepare(b *Batch) (*commit, error) {
 	if s.Poisoned() {
 		return nil, s.poisonError()
 	}
-	if len(b.New)+len(b.Outcomes)+len(b.Freezes)+len(b.Warned)+len(b.Hosts) == 0 {
+	if len(b.New)+len(b.Outcomes)+len(b.Freezes)+len(b.Warned)+len(b.Reroutes)+len(b.Hosts) == 0 {
 		return nil, nil
 	}
 	c := &commit{piece: newPiece(), news: len(b.New), vital: len(b.New) == 0, ready: make(chan bool, 1)}
@@ -87,6 +87,9 @@ func (s *Spool) prepare(b *Batch) (*commit, error) {
 	}
 	for _, w := range b.Warned {
 		c.piece = appendWarned(c.piece, w.ID, uint8(min(w.Count, 255)))
+	}
+	for _, r := range b.Reroutes {
+		c.piece = appendReroute(c.piece, r.ID, r.Rcpt, clean(r.To))
 	}
 	for _, h := range b.Hosts {
 		c.piece = appendHost(c.piece, h)
@@ -154,6 +157,14 @@ func (s *Spool) check(b *Batch) error {
 			return fmt.Errorf("%s: %w", o.ID, ErrUnknown)
 		case o.Rcpt < 0 || o.Rcpt >= n:
 			return fmt.Errorf("BUG: message %s has no recipient %d", o.ID, o.Rcpt)
+		}
+	}
+	for _, r := range b.Reroutes {
+		switch n := recipients(r.ID); {
+		case n == 0:
+			return fmt.Errorf("%s: %w", r.ID, ErrUnknown)
+		case r.Rcpt < 0 || r.Rcpt >= n:
+			return fmt.Errorf("BUG: message %s has no recipient %d", r.ID, r.Rcpt)
 		}
 	}
 	for _, f := range b.Freezes {

@@ -17,7 +17,8 @@ import (
 	"mtad/spool/spooltest"
 )
 
-// world is what a spool holds: the states of the recipients of each live message.
+// world is what a spool holds: the states of the recipients of each live message, and behind
+// them where they were sent.
 type world map[spool.ID]string
 
 // ledger commits, remembers what was promised, and judges what a crash left.
@@ -75,6 +76,11 @@ func (l *ledger) outcome(id spool.ID, rcpt int, state spool.State) {
 	l.commit(&spool.Batch{Outcomes: []spool.Outcome{{ID: id, Rcpt: rcpt, State: state, Attempts: 1, Error: "why"}}})
 }
 
+// reroute sends a recipient of a message somewhere.
+func (l *ledger) reroute(id spool.ID, rcpt int, to string) {
+	l.commit(&spool.Batch{Reroutes: []spool.Reroute{{ID: id, Rcpt: rcpt, To: to}}})
+}
+
 // commit promises what Commit promised.
 func (l *ledger) commit(b *spool.Batch) {
 	for _, o := range b.Outcomes {
@@ -82,7 +88,16 @@ func (l *ledger) commit(b *spool.Batch) {
 			return // its message was never accepted
 		}
 	}
+	for _, r := range b.Reroutes {
+		if l.now[r.ID] == "" {
+			return
+		}
+	}
 	next := maps.Clone(l.now)
+	for _, r := range b.Reroutes {
+		next[r.ID], _, _ = strings.Cut(next[r.ID], " ")
+		next[r.ID] += route(r.Rcpt, r.To)
+	}
 	for _, d := range b.New {
 		next[d.Envelope.ID] = strings.Repeat("P", len(d.Envelope.Recipients))
 	}
@@ -112,6 +127,14 @@ func (l *ledger) commit(b *spool.Batch) {
 			l.maybe = &next
 		}
 	}
+}
+
+// route is what stands behind the states; in tests one recipient of a message has one.
+func route(rcpt int, to string) string {
+	if to == "" {
+		return ""
+	}
+	return fmt.Sprint(" ", rcpt, to)
 }
 
 // letter: Pending, Deferred, Failed; small ones are final.
@@ -184,6 +207,9 @@ func contents(s *spool.Spool) world {
 		for _, r := range e.Recipients {
 			got[e.ID] += string(letter(r.State, r.Attempts))
 		}
+		for i, r := range e.Recipients {
+			got[e.ID] += route(i, r.Route)
+		}
 		return true
 	})
 	return got
@@ -232,6 +258,8 @@ func (l *ledger) life() {
 	l.outcome(first, 0, spool.Pending)
 	l.outcome(three, 0, spool.Delivered)
 	l.outcome(three, 1, spool.Failed)
+	l.reroute(three, 2, "hosts=x")
+	l.reroute(first, 0, "router=y")
 	l.commit(&spool.Batch{
 		New:      []*spool.Draft{l.message(200, 1), l.message(4000, 1)},
 		Outcomes: []spool.Outcome{{ID: three, Rcpt: 1, State: spool.Bounced, Attempts: 1}},
@@ -254,6 +282,7 @@ func (l *ledger) life() {
 	}
 	l.resolve()
 	l.receive(700, 2)
+	l.reroute(first, 0, "")
 	l.outcome(three, 2, spool.Delivered)
 	l.s.Maintain()
 	l.outcome(first, 0, spool.Delivered)

@@ -39,6 +39,9 @@
 // is copied to broken/ and reported. What is bad at the very end was never
 // promised to anybody, and is cut.
 //
+// A reader passes over types of records that it does not know: an older mtad forgets of a
+// newer one's spool what those say (a reroute: its mail goes where the routers say).
+//
 // Records are absolute, so reading one twice is harmless; that is why a
 // checkpoint can be written while commits go on. In a checkpoint each frame is
 // there twice, so that one damaged place costs nothing. A segment older than

@@ -51,6 +51,8 @@ type Recipient struct {
 	Notify  Notify // NOTIFY= (RFC 3461 4.1)
 	Orcpt   string // ORCPT=, still in xtext, with its type
 
+	Route string // where an operator has sent it, as he said; "": where the routers say
+
 	State     State
 	Attempts  int       // delivery attempts that ended in an outcome
 	FirstFail time.Time // first deferral; zero when none
@@ -117,6 +119,14 @@ type Warned struct {
 	Count int
 }
 
+// Reroute is where one recipient goes from now on, whatever the routers say: 1 KB at
+// most, in words that the spool does not read. An empty To is the routers' again.
+type Reroute struct {
+	ID   ID
+	Rcpt int // index into Envelope.Recipients
+	To   string
+}
+
 // HostFact is something learnt of a remote host that has to survive a restart.
 // Key is chosen by the queue (name, address and port); Value is its own
 // encoding, at most 1 KB. An empty Value forgets the key.
@@ -132,5 +142,6 @@ type Batch struct {
 	Outcomes []Outcome
 	Freezes  []Freeze
 	Warned   []Warned
+	Reroutes []Reroute
 	Hosts    []HostFact
 }

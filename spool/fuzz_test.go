@@ -14,6 +14,7 @@ func sampleRecords() []byte {
 	b = appendOutcome(b, &Outcome{ID: id, Rcpt: 1, State: Failed, Attempts: 3, Error: "550 no"})
 	b = appendFreeze(b, Freeze{id, true})
 	b = appendWarned(b, id, 1)
+	b = appendReroute(b, id, 1, "router=x")
 	b = appendHost(b, HostFact{"host", []byte("value")})
 	b = appendNextID(b, 99)
 	b = appendMoved(b, id, 10, 11)

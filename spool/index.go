@@ -31,7 +31,13 @@ type index struct {
 type shard struct {
 	mu sync.Mutex
 	m  map[uint64]*entry // by the counter of the id
+
+	// Where operators have sent recipients: few have such, and only these pay for it.
+	routes map[uint64]rcptRoutes
 }
+
+// rcptRoutes is where recipients go that do not go where the routers say.
+type rcptRoutes map[int]unique.Handle[string]
 
 // entry is 64 bytes, and the packed envelope.
 type entry struct {
@@ -166,6 +172,8 @@ func (x *index) applyOne(r *record) (d departed, left bool) {
 		})
 	case recWarned:
 		x.with(r.id, func(e *entry) { e.setWarned(r.warned) })
+	case recReroute:
+		x.reroute(r)
 	case recFreeze:
 		x.with(r.id, func(e *entry) { e.setFrozen(r.frozen) })
 	case recMoved:
@@ -245,12 +253,35 @@ func (x *index) remove(id ID) (d departed, ok bool) {
 		e = found
 		_, counter, _, _ := id.split()
 		delete(x.shard(counter).m, counter)
+		delete(x.shard(counter).routes, counter)
 	}) {
 		return d, false
 	}
 	d = departed{id: id, file: e.file()}
 	x.tally(e.place, d.file, -1)
 	return d, true
+}
+
+// reroute notes where a recipient goes.
+func (x *index) reroute(r *record) {
+	_, counter, _, _ := r.id.split()
+	x.with(r.id, func(e *entry) {
+		sh := x.shard(counter)
+		switch have := sh.routes[counter]; {
+		case r.rcpt >= int(e.rcpts):
+		case r.to == "":
+			if delete(have, r.rcpt); len(have) == 0 {
+				delete(sh.routes, counter)
+			}
+		case have != nil:
+			have[r.rcpt] = unique.Make(r.to)
+		default:
+			if sh.routes == nil {
+				sh.routes = map[uint64]rcptRoutes{}
+			}
+			sh.routes[counter] = rcptRoutes{r.rcpt: unique.Make(r.to)}
+		}
+	})
 }
 
 // tally counts a message in (1) or out (-1).
@@ -342,10 +373,27 @@ func (e *entry) envelope(id ID) (*Envelope, error) {
 	return env, nil
 }
 
+// routesOf is to be called under the lock of the message's shard.
+func (x *index) routesOf(id ID) rcptRoutes {
+	_, counter, _, _ := id.split()
+	return x.shard(counter).routes[counter]
+}
+
+func (routes rcptRoutes) put(env *Envelope) {
+	for i, to := range routes {
+		env.Recipients[i].Route = to.Value()
+	}
+}
+
 // Envelope returns what is known of a live message, from memory; ErrUnknown if
 // there is none of this id.
 func (s *Spool) Envelope(id ID) (env *Envelope, err error) {
-	if !s.index.with(id, func(e *entry) { env, err = e.envelope(id) }) {
+	known := s.index.with(id, func(e *entry) {
+		if env, err = e.envelope(id); err == nil {
+			s.index.routesOf(id).put(env)
+		}
+	})
+	if !known {
 		return nil, ErrUnknown
 	}
 	return env, err

@@ -21,6 +21,7 @@ const (
 	recEnd                // the last record of a checkpoint: how many messages it has
 	recGone               // a message was set aside
 	recWarned             // how many delay warnings a message has had; behind its recMessage in checkpoints
+	recReroute            // where an operator sends a recipient; in checkpoints as recWarned
 )
 
 var errRecord = errors.New("malformed record")
@@ -33,10 +34,11 @@ type record struct {
 	place  place       // recNew, recMoved: n and crc only; recMessage: all
 	env    []byte      // recNew, recMessage: the packed envelope
 	states []rcptState // recMessage: nil when nothing happened yet
-	rcpt   int         // recOutcome
+	rcpt   int         // recOutcome, recReroute
 	state  rcptState   // recOutcome
 	frozen bool        // recFreeze, recMessage
 	warned uint8       // recWarned
+	to     string      // recReroute
 	host   HostFact    // recHost
 	n      uint64      // recNextID, recEnd
 }
@@ -112,6 +114,13 @@ func appendWarned(dst []byte, id ID, n uint8) []byte {
 	dst, at := begin(dst, recWarned)
 	dst = append(dst, id[:]...)
 	return end(append(dst, n), at)
+}
+
+func appendReroute(dst []byte, id ID, rcpt int, to string) []byte {
+	dst, at := begin(dst, recReroute)
+	dst = append(dst, id[:]...)
+	dst = binary.AppendUvarint(dst, uint64(rcpt))
+	return end(append(dst, to...), at)
 }
 
 func appendHost(dst []byte, h HostFact) []byte {
@@ -213,6 +222,8 @@ func decodeRecord(typ byte, value []byte) (r record, err error) {
 		r.id, r.frozen = d.id(), d.u8() != 0
 	case recWarned:
 		r.id, r.warned = d.id(), d.u8()
+	case recReroute:
+		r.id, r.rcpt, r.to = d.id(), int(d.uvarint(1<<16)), string(d.rest())
 	case recHost:
 		r.host = HostFact{Key: string(d.bytes()), Value: d.bytes()}
 	case recNextID, recEnd:

@@ -26,6 +26,10 @@ import (
 type small struct {
 	file, smtp, admin string
 	sink              *loads.Sink
+
+	log *mainlog.Log
+	hop string   // where the sink is
+	ids []string // found in the spool
 }
 
 func listenTest(t *testing.T) net.Listener {
@@ -67,6 +71,7 @@ func (d *small) serve(t *testing.T, cfg *config.Config, smtp, web net.Listener) 
 	if err != nil {
 		t.Fatal(err)
 	}
+	d.log = log
 	sp, err := spool.Open(cfg.SpoolDirectory, spool.Options{})
 	if err != nil {
 		t.Fatal(err)

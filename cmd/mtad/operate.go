@@ -190,8 +190,13 @@ func open(f chosen) (n int) {
 // actOn does it to some messages, in one commit. Their log lines come before what the act
 // makes of them.
 func (s *adminServer) actOn(ctx context.Context, o admin.Order, found []chosen) error {
+	if o.Verb == admin.Reroute {
+		if err := s.keepRoutes(found, o.To); err != nil {
+			return err
+		}
+	}
 	for _, f := range found {
-		s.tell(o.Verb, f.env.ID, o.By)
+		s.tell(o, f.env.ID)
 	}
 	return s.daemon.Inspect(ctx, func(c *queue.Core) (all []queue.Action) {
 		now := time.Now()
@@ -214,13 +219,15 @@ func act(c *queue.Core, now time.Time, o admin.Order, f chosen) []queue.Action {
 		return c.Remove(now, id, f.rcpts, o.By)
 	case admin.Bounce:
 		return c.Bounce(now, id, f.rcpts, cmp.Or(o.Reason, "cancelled by the administrator of this relay"))
+	case admin.Reroute:
+		return c.Reroute(now, id, f.rcpts)
 	}
 	panic("BUG: no such act: " + string(o.Verb))
 }
 
 // tell writes the log line that belongs to the message.
-func (s *adminServer) tell(verb admin.Verb, id spool.ID, by string) {
-	switch verb {
+func (s *adminServer) tell(o admin.Order, id spool.ID) {
+	switch by := o.By; o.Verb {
 	case admin.Retry:
 		s.log.Retried(id, by)
 	case admin.Freeze:
@@ -231,6 +238,8 @@ func (s *adminServer) tell(verb admin.Verb, id spool.ID, by string) {
 		s.log.Removed(id, by)
 	case admin.Bounce:
 		s.log.Cancelled(id, by)
+	case admin.Reroute:
+		s.log.Rerouted(id, o.To, by)
 	}
 }
 

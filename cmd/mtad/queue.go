@@ -28,6 +28,7 @@ const queueUsage = `usage: mtad queue [-config FILE] VERB [options] [SELECTOR]
     thaw     try frozen messages again
     remove   discard the recipients that are meant; nobody is told
     bounce   give them up: the sender is told, with the -reason
+    reroute  send them to -router NAME, whatever its domains say, or to -hosts LIST; -undo: where the routers say
 
     suspend  all | domain=PATTERN | site=PATTERN     begin nothing new for them, -for a time or until they are resumed
     resume   all | domain=PATTERN | site=PATTERN     end that
@@ -43,7 +44,7 @@ A selector is message ids, or terms that must all hold, or "all":
     state                        ready, active, deferred, frozen
     age, size, attempts          > >= < <= =, as 2h, 50K, 3
 
-A message is meant where one of its open recipients fulfils all terms; remove and bounce act on those recipients alone,
+A message is meant where one of its open recipients fulfils all terms; remove, bounce and reroute act on those recipients alone,
 the other verbs on the message. What acts says first how many are meant; on a terminal it asks before it goes on, unless ids were named.
 
 `
@@ -79,6 +80,7 @@ var queueVerbs = []queueVerb{
 	{name: "thaw", takes: selected, run: (*queueCommand).act, forAct: admin.Thaw},
 	{name: "remove", takes: selected, run: (*queueCommand).act, forAct: admin.Remove},
 	{name: "bounce", takes: selected, run: (*queueCommand).act, forAct: admin.Bounce},
+	{name: "reroute", takes: selected, run: (*queueCommand).act, forAct: admin.Reroute},
 	{name: "suspend", takes: scope, run: (*queueCommand).suspend},
 	{name: "resume", takes: scope, run: (*queueCommand).resume},
 	{name: "suspensions", run: (*queueCommand).suspensions},
@@ -98,6 +100,10 @@ type queueCommand struct {
 	yes    bool
 	reason string
 	until  string // -for
+	// Of reroute, one.
+	toRouter string
+	toHosts  string
+	undo     bool
 
 	client         *admin.Client
 	stdout, stderr io.Writer
@@ -133,12 +139,15 @@ func (q *queueCommand) parse(args []string) (status int, done bool) {
 	}
 	fs.StringVar(&q.config, "config", "config.toml", "the configuration `file`")
 	fs.BoolVar(&q.json, "json", false, "JSON, one object a line")
-	fs.IntVar(&q.max, "max", 0, "list at most `N`; 0 is all")
+	fs.IntVar(&q.max, "max", 0, "list, show: at most `N` messages; summary: lines; 0 is all")
 	fs.StringVar(&q.by, "by", "domain", "summary: by "+strings.Join(admin.Groupings(), ", "))
 	fs.BoolVar(&q.dryRun, "dry-run", false, "only say how many are meant")
 	fs.BoolVar(&q.yes, "yes", false, "do not ask")
 	fs.StringVar(&q.reason, "reason", "", "why: `text` for the log; of a bounce, for the sender too")
 	fs.StringVar(&q.until, "for", "", "suspend: how long, as 30m, 2h, 1d; left out: until it is resumed")
+	fs.StringVar(&q.toRouter, "router", "", "reroute: to the hosts of this router, by its transport")
+	fs.StringVar(&q.toHosts, "hosts", "", "reroute: to these `hosts`, tried in this order: mx1.example:26,192.0.2.9,mx:example.com")
+	fs.BoolVar(&q.undo, "undo", false, "reroute: to where the routers say")
 	for rest := args; ; {
 		if status, done := parse(fs, rest, q.stdout); done {
 			return status, true
@@ -197,7 +206,40 @@ func (q *queueCommand) checkWords() (err error) {
 	case q.verb.takes == selected || q.verb.takes == perhaps && n > 0:
 		q.chosen, err = selector.ParseWords(q.words)
 	}
+	if err == nil {
+		err = q.checkTarget()
+	}
 	return err
+}
+
+// checkTarget wants exactly one place to go from a reroute, and none from the others.
+func (q *queueCommand) checkTarget() error {
+	given := 0
+	for _, said := range []bool{q.toRouter != "", q.toHosts != "", q.undo} {
+		if said {
+			given++
+		}
+	}
+	switch reroute := q.verb.forAct == admin.Reroute; {
+	case reroute && given != 1:
+		return fmt.Errorf("where to? one of -router NAME, -hosts LIST, -undo")
+	case !reroute && given > 0:
+		return fmt.Errorf("-router, -hosts and -undo are for reroute")
+	}
+	return nil
+}
+
+// target is where a reroute sends messages, in the words of the API.
+func (q *queueCommand) target() string {
+	switch {
+	case q.toRouter != "":
+		return "router=" + q.toRouter
+	case q.toHosts != "":
+		return "hosts=" + q.toHosts
+	case q.undo:
+		return admin.BackToRouters
+	}
+	return ""
 }
 
 // text is the selector for the daemon; "" is all.

@@ -84,7 +84,7 @@ func (q *queueCommand) order(dry bool, done string) (sum admin.Result, err error
 	sum.Failed = map[string]string{}
 	shown := orderProgress{w: q.stderr, last: time.Now()}
 	defer shown.end()
-	req := admin.Request{Select: q.text(), DryRun: dry, Reason: q.reason, Max: actSlice}
+	req := admin.Request{Select: q.text(), DryRun: dry, Reason: q.reason, To: q.target(), Max: actSlice}
 	for {
 		ctx, cancel := asking()
 		r, err := q.client.Act(ctx, q.verb.forAct, req)

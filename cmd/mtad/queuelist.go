@@ -16,14 +16,9 @@ import (
 
 // list prints the messages that are meant, as they come: a page at a time.
 func (q *queueCommand) list() error {
-	const page = 500
 	for from, listed := uint64(0), 0; ; {
-		n := page
-		if q.max > 0 {
-			n = min(n, q.max-listed)
-		}
 		ctx, cancel := asking()
-		p, err := q.client.List(ctx, q.text(), from, n)
+		p, err := q.client.List(ctx, q.text(), from, q.page(listed, 500))
 		cancel()
 		if err != nil {
 			return err
@@ -32,18 +27,28 @@ func (q *queueCommand) list() error {
 			printMessage(q.stdout, &p.Messages[i], q.json, false)
 		}
 		listed += len(p.Messages)
-		if from = p.Next; from == 0 || q.max > 0 && listed >= q.max {
+		if from = p.Next; from == 0 || q.full(listed) {
 			return nil
 		}
 	}
 }
+
+// page is how many messages to ask for after n of them, so that -max is kept.
+func (q *queueCommand) page(n, most int) int {
+	if q.max > 0 {
+		return min(most, q.max-n)
+	}
+	return most
+}
+
+func (q *queueCommand) full(n int) bool { return q.max > 0 && n >= q.max }
 
 // show prints all that is known of messages.
 func (q *queueCommand) show() error {
 	shown := 0
 	for from := uint64(0); ; {
 		ctx, cancel := asking()
-		p, err := q.client.List(ctx, q.text(), from, 100)
+		p, err := q.client.List(ctx, q.text(), from, q.page(shown, 100))
 		cancel()
 		if err != nil {
 			return err
@@ -52,11 +57,11 @@ func (q *queueCommand) show() error {
 			printMessage(q.stdout, &p.Messages[i], q.json, true)
 		}
 		shown += len(p.Messages)
-		if from = p.Next; from == 0 {
+		if from = p.Next; from == 0 || q.full(shown) {
 			break
 		}
 	}
-	if ids := len(q.chosen.IDs()); shown < ids || shown == 0 {
+	if ids := len(q.chosen.IDs()); (shown < ids || shown == 0) && !q.full(shown) {
 		return fmt.Errorf("%d of %d: there is no such message in the queue", max(ids, 1)-shown, max(ids, 1))
 	}
 	return nil
@@ -179,6 +184,9 @@ func printMessage(w io.Writer, m *admin.QueuedMessage, asJSON, whole bool) {
 			mark = "F"
 		}
 		fmt.Fprintf(w, "        %s %s\n", mark, r.Address)
+		if r.Route != "" {
+			fmt.Fprintf(w, "            rerouted to %s\n", r.Route)
+		}
 		if whole && r.LastTry != nil {
 			fmt.Fprintf(w, "            %s: %d attempts, last %s: %s\n", r.State, r.Attempts, r.LastTry.Local().Format(time.DateTime), r.LastError)
 		}

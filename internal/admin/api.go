@@ -61,6 +61,7 @@ type QueuedRecipient struct {
 	Attempts  int        `json:"attempts"`
 	LastTry   *time.Time `json:"last_try,omitempty"`
 	LastError string     `json:"last_error,omitempty"`
+	Route     string     `json:"route,omitempty"` // where an operator sends it: router=NAME or hosts=LIST
 	Meant     bool       `json:"meant,omitempty"` // the selector means this one, and not all of the message
 }
 
@@ -185,7 +186,7 @@ func view(m Message) QueuedMessage {
 	}
 	for i, r := range e.Recipients {
 		v.Recipients[i] = QueuedRecipient{
-			Address: r.Address, State: stateNames[r.State], Attempts: r.Attempts, LastTry: given(r.LastTry), LastError: r.LastError,
+			Address: r.Address, State: stateNames[r.State], Attempts: r.Attempts, LastTry: given(r.LastTry), LastError: r.LastError, Route: r.Route,
 		}
 	}
 	for _, i := range m.Meant {

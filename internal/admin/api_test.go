@@ -58,12 +58,12 @@ func TestClientAndServer(t *testing.T) {
 		t.Errorf("status: %+v %v", st, err)
 	}
 	for _, v := range Verbs {
-		r, err := c.Act(ctx, v, Request{IDs: []string{"1vNDqi-0000Gx-2A", "1vNDqi-0000GQ-2A"}})
+		r, err := c.Act(ctx, v, Request{IDs: []string{"1vNDqi-0000Gx-2A", "1vNDqi-0000GQ-2A"}, To: map[Verb]string{Reroute: "router=backup"}[v]})
 		if err != nil || r.Done != 1 || r.Failed["1vNDqi-0000GQ-2A"] == "" {
 			t.Errorf("%s: %+v %v", v, r, err)
 		}
 	}
-	want := []string{"retry 1vNDqi-0000Gx-2A", "freeze 1vNDqi-0000Gx-2A", "thaw 1vNDqi-0000Gx-2A", "remove 1vNDqi-0000Gx-2A", "bounce 1vNDqi-0000Gx-2A"}
+	want := []string{"retry 1vNDqi-0000Gx-2A", "freeze 1vNDqi-0000Gx-2A", "thaw 1vNDqi-0000Gx-2A", "remove 1vNDqi-0000Gx-2A", "bounce 1vNDqi-0000Gx-2A", "reroute 1vNDqi-0000Gx-2A"}
 	if !slices.Equal(d.acts, want) {
 		t.Errorf("acts: %v", d.acts)
 	}

@@ -34,6 +34,8 @@ type Daemon interface {
 	Forget(host, who string) int
 	// Act does one thing to each message that is meant. Doing it twice is harmless.
 	Act(ctx context.Context, o Order) (Result, error)
+	// CheckRoute says what is wrong with where mail is to be rerouted.
+	CheckRoute(to string) error
 	// Lanes returns what waits for what, in order of their names, from behind one on.
 	Lanes(ctx context.Context, after string, max int) ([]queue.LaneState, error)
 	// Suspensions, Suspend and Resume: what nothing is sent to for a time. Resume
@@ -59,10 +61,12 @@ const (
 	Thaw   Verb = "thaw"
 	Remove Verb = "remove" // discard what is not yet delivered; nobody is told
 	Bounce Verb = "bounce" // give up what is not yet delivered; its sender is told
+
+	Reroute Verb = "reroute" // send what is not yet delivered elsewhere
 )
 
 // Verbs is all of them.
-var Verbs = []Verb{Retry, Freeze, Thaw, Remove, Bounce}
+var Verbs = []Verb{Retry, Freeze, Thaw, Remove, Bounce, Reroute}
 
 // Slice is a part of the queue.
 type Slice struct {
@@ -78,6 +82,7 @@ type Order struct {
 	DryRun bool   // only count
 	Reason string // why; of a bounce, what its sender is told
 	By     string // who, and why: as it stands in the log
+	To     string // reroute: router=NAME, hosts=LIST; "" is where the routers say
 }
 
 // Status is what the open part shows: counts, no addresses.

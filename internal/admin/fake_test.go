@@ -30,7 +30,7 @@ type fakeDaemon struct {
 	mu        sync.Mutex
 	messages  []Message
 	acts      []string
-	by        string // of the last
+	by, to    string // of the last
 	suspended []queue.Suspension
 	drained   int
 	reloads   error
@@ -146,10 +146,17 @@ func (d *fakeDaemon) Act(ctx context.Context, o Order) (Result, error) {
 		if !o.DryRun {
 			r.Done++
 			d.acts = append(d.acts, string(o.Verb)+" "+m.Envelope.ID.String())
-			d.by = o.By
+			d.by, d.to = o.By, o.To
 		}
 	}
 	return r, nil
+}
+
+func (d *fakeDaemon) CheckRoute(to string) error {
+	if to != "router=backup" {
+		return errors.New("there is no " + to)
+	}
+	return nil
 }
 
 func (d *fakeDaemon) Drain(who string) { d.drained++ }

@@ -42,12 +42,17 @@ func (s *Server) act(verb Verb) http.HandlerFunc {
 			badBody(w, err)
 			return
 		}
-		o := Order{Verb: verb, Slice: Slice{chosen, req.From, req.Max}, DryRun: req.DryRun, Reason: req.Reason, By: by(r, req.Reason)}
+		to, err := s.destination(verb, req.To)
+		if err != nil {
+			fail(w, http.StatusBadRequest, err.Error())
+			return
+		}
+		o := Order{Verb: verb, Slice: Slice{chosen, req.From, req.Max}, DryRun: req.DryRun, Reason: req.Reason, By: by(r, req.Reason), To: to}
 		ctx, cancel := asking(r)
 		defer cancel()
 		result, err := s.opt.Daemon.Act(ctx, o)
 		if !req.DryRun && (err != nil || result.Done+len(result.Failed) > 0) {
-			s.audit(r, string(verb), chosen.String(), fmt.Sprintf("%d done, %d failed", result.Done, len(result.Failed))+because(req.Reason), err)
+			s.audit(r, string(verb), chosen.String()+towards(req.To), fmt.Sprintf("%d done, %d failed", result.Done, len(result.Failed))+because(req.Reason), err)
 		}
 		if err != nil {
 			failed(w, err)
@@ -55,6 +60,27 @@ func (s *Server) act(verb Verb) http.HandlerFunc {
 		}
 		reply(w, http.StatusOK, result)
 	}
+}
+
+// destination reads where messages are to go: of a reroute only, and then it is needed.
+func (s *Server) destination(verb Verb, to string) (string, error) {
+	switch {
+	case verb != Reroute && to != "":
+		return "", fmt.Errorf("to: %s sends nothing anywhere; reroute does", verb)
+	case verb != Reroute || to == BackToRouters:
+		return "", nil
+	}
+	if err := s.opt.Daemon.CheckRoute(to); err != nil {
+		return "", fmt.Errorf("to: %w", err)
+	}
+	return to, nil
+}
+
+func towards(to string) string {
+	if to == "" {
+		return ""
+	}
+	return " to " + to
 }
 
 // by is who did it and why, as it stands beside a message in the log.

@@ -23,12 +23,15 @@ type Request struct {
 
 	DryRun bool   `json:"dry_run,omitempty"` // only count
 	Reason string `json:"reason,omitempty"`  // why, for the log and, of a bounce, for the sender
-	To     string `json:"to,omitempty"`      // reroute: a router, or hosts
+	To     string `json:"to,omitempty"`      // reroute: router=NAME, hosts=LIST, or BackToRouters
 	From   uint64 `json:"from,omitempty"`    // next of the answer before
 	Max    int    `json:"max,omitempty"`     // messages to look at; 0: as many as there is time for
 }
 
 const maxReason = 200
+
+// BackToRouters as a Request's To ends a reroute.
+const BackToRouters = "routers"
 
 var errBody = errors.New(`the body must be one object, as {"select": "domain=*.example age>2h"} or {"ids": ["…"]}, and nothing more`)
 

@@ -50,6 +50,9 @@ func TestWithTokenAllAnswers(t *testing.T) {
 		if strings.HasSuffix(path, "/forget") {
 			in = `{"host":"mx.y.example"}`
 		}
+		if strings.HasSuffix(path, "/reroute") {
+			in = `{"select":"all","to":"router=backup"}`
+		}
 		if strings.HasSuffix(path, "/suspend") || strings.HasSuffix(path, "/resume") {
 			in = `{"scope":"all"}`
 		}

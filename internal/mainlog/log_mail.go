@@ -1,5 +1,7 @@
 package mainlog
 
+import "cmp"
+
 // What happened to a message: one function an event.
 
 // Received says that a message is ours now: <=.
@@ -140,6 +142,18 @@ func (l *Log) Retried(id ID, who string) {
 
 // Removed says that an administrator discarded what remained of a message.
 func (l *Log) Removed(id ID, who string) { l.about(id, "removed", " removed by ", "who", who) }
+
+// Rerouted says that an administrator sends what remains of a message elsewhere, or, with
+// to "", where the routers say.
+func (l *Log) Rerouted(id ID, to, who string) {
+	n := l.begin("rerouted", id)
+	if n == nil {
+		return
+	}
+	n.text(" rerouted to ", "to", cmp.Or(to, "where the routers say"))
+	n.text(" by ", "who", who)
+	n.end(toMain)
+}
 
 // ErrorIgnored says that a bounce could not be delivered to a recipient, and that
 // nobody is told.

@@ -45,6 +45,8 @@ func tell(l *Log) {
 	l.Frozen(bounce, "delivery failed twice running")
 	l.Thawed(bounce, "admin 127.0.0.1")
 	l.Retried(bounce, "admin 127.0.0.1")
+	l.Rerouted(bounce, "router=backup", "admin 127.0.0.1: the first is down")
+	l.Rerouted(bounce, "", "admin 127.0.0.1")
 	l.Removed(bounce, "admin 127.0.0.1")
 	l.Damaged(bounce, "checksum differs")
 	l.HostLearnt(mx, "does not carry on after TLS is shut down; remembered for 24h")

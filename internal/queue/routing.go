@@ -66,10 +66,11 @@ func (c *Core) route(it *item, dests []Destination, faults []RouteFault) {
 	if parts == nil {
 		return // the answer to another question
 	}
-	m := it.msg
+	m, marks := it.msg, it.marks&rerouted
 	for n, p := range parts {
 		if n > 0 {
 			it = m.newItem(p.rcpts)
+			it.marks = marks
 		} else if m.more != nil {
 			m.more.sets[it.number] = p.rcpts
 		}

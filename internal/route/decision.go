@@ -229,16 +229,16 @@ func shuffle(hosts []Host) {
 // is full it becomes the old one, and what is still asked for moves over.
 type decisions struct {
 	mu         sync.Mutex
-	young, old map[string]*decision
+	young, old map[question]*decision
 }
 
-func (c *decisions) get(domain string, now time.Time) *decision {
+func (c *decisions) get(q question, now time.Time) *decision {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	d, ok := c.young[domain]
+	d, ok := c.young[q]
 	if !ok {
-		if d, ok = c.old[domain]; ok {
-			c.store(domain, d)
+		if d, ok = c.old[q]; ok {
+			c.store(q, d)
 		}
 	}
 	if !ok || !now.Before(d.until) || now.Before(d.until.Add(-remember)) {
@@ -247,15 +247,16 @@ func (c *decisions) get(domain string, now time.Time) *decision {
 	return d
 }
 
-func (c *decisions) put(domain string, d *decision) {
+func (c *decisions) put(q question, d *decision) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.store(strings.Clone(domain), d) // domain is part of a longer string
+	q.domain = strings.Clone(q.domain) // it is part of a longer string
+	c.store(q, d)
 }
 
-func (c *decisions) store(domain string, d *decision) {
+func (c *decisions) store(q question, d *decision) {
 	if c.young == nil || len(c.young) >= maxDecisions {
-		c.young, c.old = map[string]*decision{}, c.young
+		c.young, c.old = map[question]*decision{}, c.young
 	}
-	c.young[domain] = d
+	c.young[q] = d
 }

@@ -92,15 +92,23 @@ func newPlan(c *config.Router, t *config.Transport, hosts []string) *plan {
 		fallback = t.FallbackHosts
 	}
 	p := &plan{primary: len(hosts), lookup: lookup, randomize: c.RandomizeHosts, overridden: t.HostsOverride}
+	if err := p.name(t.Name, t.Port, append(hosts[:len(hosts):len(hosts)], fallback...)); err != nil {
+		panic("BUG: hosts were not checked: " + err.Error())
+	}
+	return p
+}
+
+// name gives a plan its hosts, and with them its lane.
+func (p *plan) name(transport string, port int, hosts []string) error {
 	var lane strings.Builder
-	lane.WriteString(t.Name)
-	for i, text := range append(hosts[:len(hosts):len(hosts)], fallback...) {
+	lane.WriteString(transport)
+	for i, text := range hosts {
 		h, err := config.ParseHostPort(text)
 		if err != nil {
-			panic("BUG: host " + text + " was not checked: " + err.Error())
+			return err
 		}
 		if h.Port == 0 {
-			h.Port = t.Port
+			h.Port = port
 		}
 		if h.Addr.IsValid() {
 			h.Name = h.Addr.String()
@@ -110,7 +118,7 @@ func newPlan(c *config.Router, t *config.Transport, hosts []string) *plan {
 		lane.WriteString(laneHost(h))
 	}
 	p.lane = lane.String()
-	return p
+	return nil
 }
 
 // laneHost writes a next hop in one way only.
@@ -157,11 +165,17 @@ func (r *router) asks(domain string) verdict {
 	case in.Answer == lists.No:
 		return verdict{why: notAmong}
 	}
-	if p, ok := r.exact[domain]; ok {
-		return verdict{plan: p, item: in.Item, why: byExact}
-	}
-	if literal && !namesLiteral(in.Item) {
+	p, why := r.planFor(domain)
+	if literal && why != byExact && !namesLiteral(in.Item) {
 		return verdict{item: in.Item, why: literalOut}
+	}
+	return verdict{plan: p, item: in.Item, why: why}
+}
+
+// planFor is where the router sends a domain that it takes; nil: it has no route for it.
+func (r *router) planFor(domain string) (p *plan, why string) {
+	if p, ok := r.exact[domain]; ok {
+		return p, byExact
 	}
 	for rest := domain; len(r.below) > 0; {
 		_, after, more := strings.Cut(rest, ".")
@@ -169,14 +183,14 @@ func (r *router) asks(domain string) verdict {
 			break
 		}
 		if p, ok := r.below[after]; ok {
-			return verdict{plan: p, item: in.Item, why: byParent}
+			return p, byParent
 		}
 		rest = after
 	}
 	if r.rest == nil {
-		return verdict{item: in.Item, why: noRoute}
+		return nil, noRoute
 	}
-	return verdict{plan: r.rest, item: in.Item, why: byRest}
+	return r.rest, byRest
 }
 
 // namesLiteral reports whether a list item is meant for address literals: these

@@ -75,26 +75,37 @@ func (r *Router) Route(ctx context.Context, env *spool.Envelope, rcpts []int) ([
 	g := grouping{room: len(rcpts)}
 	known := r.decideAll(ctx, env, rcpts)
 	for _, i := range rcpts {
-		g.add(i, known[r.domainOf(env.Recipients[i].Address)])
+		g.add(i, known[r.question(&env.Recipients[i])])
 	}
 	return g.dests, g.faults
 }
 
+// question is what is to be decided once for all whom it concerns.
+type question struct {
+	domain string
+	to     string // where an operator sends it; "": where the routers say
+}
+
+// question is that of one recipient.
+func (r *Router) question(rcpt *spool.Recipient) question {
+	return question{r.domainOf(rcpt.Address), rcpt.Route}
+}
+
 // decideAll decides for each domain of these recipients, several at a time.
-func (r *Router) decideAll(ctx context.Context, env *spool.Envelope, rcpts []int) map[string]*decision {
-	known := make(map[string]*decision)
-	var domains []string
+func (r *Router) decideAll(ctx context.Context, env *spool.Envelope, rcpts []int) map[question]*decision {
+	known := make(map[question]*decision)
+	var asked []question
 	for _, i := range rcpts {
-		domain := r.domainOf(env.Recipients[i].Address)
-		if _, ok := known[domain]; !ok {
-			known[domain] = nil
-			domains = append(domains, domain)
+		q := r.question(&env.Recipients[i])
+		if _, ok := known[q]; !ok {
+			known[q] = nil
+			asked = append(asked, q)
 		}
 	}
-	decided := make([]*decision, len(domains))
-	together(len(domains), func(i int) { decided[i] = r.decide(ctx, domains[i]) })
-	for i, domain := range domains {
-		known[domain] = decided[i]
+	decided := make([]*decision, len(asked))
+	together(len(asked), func(i int) { decided[i] = r.decide(ctx, asked[i]) })
+	for i, q := range asked {
+		known[q] = decided[i]
 	}
 	return known
 }
@@ -105,7 +116,7 @@ func (r *Router) Known(env *spool.Envelope, rcpts []int) (dests []Destination, f
 	g := grouping{room: len(rcpts)}
 	now := time.Now()
 	for _, i := range rcpts {
-		d := r.known.get(r.domainOf(env.Recipients[i].Address), now)
+		d := r.known.get(r.question(&env.Recipients[i]), now)
 		if d == nil {
 			return nil, nil, false
 		}
@@ -123,14 +134,18 @@ func (r *Router) domainOf(address string) string {
 	return address[at+1:]
 }
 
-// decide returns the decision for a domain, remembered or made now.
-func (r *Router) decide(ctx context.Context, domain string) *decision {
-	if d := r.known.get(domain, time.Now()); d != nil {
+// decide returns the decision on a question, remembered or made now.
+func (r *Router) decide(ctx context.Context, q question) (d *decision) {
+	if d = r.known.get(q, time.Now()); d != nil {
 		return d
 	}
-	d := r.make(ctx, domain, func(*router, verdict) {})
+	if q.to != "" {
+		d = r.directed(ctx, q)
+	} else {
+		d = r.make(ctx, q.domain, func(*router, verdict) {})
+	}
 	if !d.until.IsZero() {
-		r.known.put(domain, d)
+		r.known.put(q, d)
 	}
 	return d
 }

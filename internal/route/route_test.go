@@ -210,9 +210,9 @@ func TestDecisionsAreBounded(t *testing.T) {
 	now := time.Now()
 	d := &decision{until: now.Add(remember)}
 	for i := range 5 * maxDecisions {
-		c.put(fmt.Sprint(i), d)
+		c.put(question{domain: fmt.Sprint(i)}, d)
 		if i == 0 || i%(maxDecisions/2) == 0 {
-			if c.get("0", now) == nil {
+			if c.get(question{domain: "0"}, now) == nil {
 				t.Fatalf("forgot what is in use, at %d", i)
 			}
 		}
@@ -220,7 +220,7 @@ func TestDecisionsAreBounded(t *testing.T) {
 	if n := len(c.young) + len(c.old); n > 2*maxDecisions {
 		t.Errorf("%d decisions", n)
 	}
-	if c.get("0", now.Add(remember)) != nil || c.get("0", now.Add(-time.Second)) != nil {
+	if first := (question{domain: "0"}); c.get(first, now.Add(remember)) != nil || c.get(first, now.Add(-time.Second)) != nil {
 		t.Error("remembers behind its time, or before it (a clock set back)")
 	}
 }
