@@ -20,7 +20,7 @@ const explainUsage = `[-config FILE] [-json] [-probe] ADDRESS...
 
 says what would be done with mail for an address, step by step, and which option
 and which item of it decides: the router, the hosts in order, TLS, what is asked
-of a certificate, the hand-over, the retry rule, and what a running daemon knows
+of a certificate, AUTH, the hand-over, the retry rule, and what a running daemon knows
 of the hosts (it is found by [admin]). Exit status 1: there is nowhere to go, or,
 with -probe, no host that would take mail.
 `

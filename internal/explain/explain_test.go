@@ -26,6 +26,9 @@ import (
 
 var update = flag.Bool("update", false, "write the .want files anew")
 
+// secret is in what the testdata has of authenticators.
+const secret = "secret-of-the-test"
+
 func lookup(_ context.Context, host string) ([]netip.Addr, error) {
 	switch host {
 	case "mx1.y.example":
@@ -89,6 +92,9 @@ func TestExplain(t *testing.T) {
 			}
 			want := strings.TrimSuffix(file, ".toml") + ".want"
 			got := play(t, string(text))
+			if strings.Contains(got, secret) {
+				t.Errorf("a secret is told:\n%s", got)
+			}
 			if *update {
 				if err := os.WriteFile(want, []byte(got), 0o644); err != nil {
 					t.Fatal(err)

@@ -64,6 +64,9 @@ func (e *Explainer) host(ctx context.Context, t *outbound.Transport, h route.Hos
 	}
 	all, tried := protection(t, settings, target)
 	out.Findings = append(greeting(t.Config, settings), all...)
+	own, _, _ := t.Options(target) // an error stands there already
+	out.Findings = append(out.Findings, authentication(settings, target, channels{
+		tls: tried, clear: settings.TLS.Require == "", certificate: own.Certificate != ""})...)
 	out.Findings = append(out.Findings, handover(t.Config, tried, k.Remembered != ""))
 	out.Findings = append(out.Findings, k.findings()...)
 	if e.Probe {

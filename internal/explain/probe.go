@@ -14,13 +14,15 @@ import (
 
 // Probe is what a host said and showed to a session without mail.
 type Probe struct {
-	Transcript  []outbound.Line `json:"transcript,omitempty"`
-	Cipher      string          `json:"cipher,omitempty"` // "TLSv1.3:TLS_AES_128_GCM_SHA256:128"; "": in clear
-	Verified    bool            `json:"verified"`
-	WhyNot      string          `json:"why_not,omitempty"` // it was not verified
-	InClear     string          `json:"in_clear,omitempty"`
-	Certificate *Certificate    `json:"certificate,omitempty"`
-	Fault       string          `json:"fault,omitempty"` // why no message could have been sent
+	Transcript      []outbound.Line `json:"transcript,omitempty"`
+	Cipher          string          `json:"cipher,omitempty"` // "TLSv1.3:TLS_AES_128_GCM_SHA256:128"; "": in clear
+	Verified        bool            `json:"verified"`
+	WhyNot          string          `json:"why_not,omitempty"` // it was not verified
+	InClear         string          `json:"in_clear,omitempty"`
+	Authenticator   string          `json:"authenticator,omitempty"`   // that did AUTH
+	Unauthenticated string          `json:"unauthenticated,omitempty"` // why, though AUTH is wanted
+	Certificate     *Certificate    `json:"certificate,omitempty"`
+	Fault           string          `json:"fault,omitempty"` // why no message could have been sent
 }
 
 // Certificate is what a server shows.
@@ -39,7 +41,8 @@ const maxNames = 20
 
 func probe(ctx context.Context, target outbound.Target, s *outbound.Settings) *Probe {
 	seen := outbound.Probe(ctx, target, s)
-	p := &Probe{Transcript: seen.Transcript, Cipher: seen.TLS.CipherLog(), Verified: seen.Verified, InClear: clean(seen.Clear)}
+	p := &Probe{Transcript: seen.Transcript, Cipher: seen.TLS.CipherLog(), Verified: seen.Verified, InClear: clean(seen.Clear),
+		Authenticator: seen.Authenticator, Unauthenticated: clean(seen.Anonymous)}
 	if seen.Fault != nil {
 		p.Fault = clean(seen.Fault.Text)
 	}
@@ -97,17 +100,27 @@ func (p *Probe) lines(now time.Time) []string {
 		}
 		all = append(all, "  verified  "+p.verdict())
 	}
+	return append(all, p.outcome())
+}
+
+// outcome says how mail would go.
+func (p *Probe) outcome() string {
+	text := "mail would go IN CLEAR"
 	switch {
 	case p.Fault != "":
-		all = append(all, "NO MAIL COULD BE SENT: "+p.Fault)
+		return "NO MAIL COULD BE SENT: " + p.Fault
 	case p.Cipher != "":
-		all = append(all, "mail would go in TLS: "+p.Cipher)
+		text = "mail would go in TLS: " + p.Cipher
 	case p.InClear != "":
-		all = append(all, "mail would go IN CLEAR: "+p.InClear)
-	default:
-		all = append(all, "mail would go IN CLEAR")
+		text += ": " + p.InClear
 	}
-	return all
+	switch {
+	case p.Authenticator != "":
+		text += "; authenticated by " + p.Authenticator
+	case p.Unauthenticated != "":
+		text += "; UNAUTHENTICATED: " + p.Unauthenticated
+	}
+	return text
 }
 
 func (p *Probe) verdict() string {

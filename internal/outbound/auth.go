@@ -63,7 +63,8 @@ func (a *AuthFacts) Choose() (AuthChoice, string) {
 	return AuthGoOn, "unauthenticated: " + a.Failed
 }
 
-func authFactsOf(a *Auth) AuthFacts { return AuthFacts{Try: a.Try, Require: a.Require} }
+// Facts is what is known before a session: what the configuration says.
+func (a *Auth) Facts() AuthFacts { return AuthFacts{Try: a.Try, Require: a.Require} }
 
 // authenticate does one AUTH (RFC 4954), with the strongest mechanism that both
 // sides have. A refusal is noted, and AuthFacts.Choose says what it means; a line

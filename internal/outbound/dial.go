@@ -55,7 +55,7 @@ func connect(ctx context.Context, addr string, s *Settings) (net.Conn, error) {
 func open(ctx context.Context, tcp net.Conn, target Target, s *Settings, failed string) (*Conn, *Fault) {
 	c := &Conn{Socket: tlsstate.New(tcp), Target: target, Clean: true, Settings: s, transcript: s.transcript}
 	w := take(ctx, c, s)
-	f := w.begin(&progress{scope: ScopeHost, tls: factsOf(&s.TLS, failed), auth: authFactsOf(&s.Auth)})
+	f := w.begin(&progress{scope: ScopeHost, tls: factsOf(&s.TLS, failed), auth: s.Auth.Facts()})
 	w.release()
 	switch {
 	case f != nil && !c.failed:

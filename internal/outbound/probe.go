@@ -12,14 +12,16 @@ import (
 
 // Probed is what a server says and shows to a session that sends no mail.
 type Probed struct {
-	Transcript   []Line
-	TLS          tlsstate.State      // as the session stood at its end
-	Offers       Extensions          // after TLS, where there was some
-	Certificates []*x509.Certificate // the server's, its own first; nil: it has shown none
-	Refused      error               // why certificate or cipher were not accepted
-	Verified     bool                // the certificate was verified
-	Clear        string              // why the session was in clear though TLS was wanted
-	Fault        *Fault              // why no message could be sent; nil: one could
+	Transcript    []Line
+	TLS           tlsstate.State      // as the session stood at its end
+	Offers        Extensions          // after TLS, where there was some
+	Certificates  []*x509.Certificate // the server's, its own first; nil: it has shown none
+	Refused       error               // why certificate or cipher were not accepted
+	Verified      bool                // the certificate was verified
+	Clear         string              // why the session was in clear though TLS was wanted
+	Authenticator string              // that did AUTH; "": none
+	Anonymous     string              // why there was no AUTH though it was wanted
+	Fault         *Fault              // why no message could be sent; nil: one could
 }
 
 // Line is one line of a transcript, printable.
@@ -46,6 +48,7 @@ func Probe(ctx context.Context, target Target, s *Settings) *Probed {
 	conn, fault := Dial(ctx, target, &traced)
 	if conn != nil {
 		p.TLS, p.Offers, p.Verified, p.Clear = conn.Socket.State(), conn.Extensions, conn.Verified, conn.Clear
+		p.Authenticator, p.Anonymous = conn.Authenticator, conn.Anonymous
 		conn.Quit(ctx)
 	}
 	p.Fault, p.Transcript = fault, heard.lines
@@ -71,7 +74,8 @@ func (p *Probed) watch(cfg *tls.Config) *tls.Config {
 // transcript is a session as it is said. A nil one keeps nothing.
 type transcript struct {
 	lines  []Line
-	secret bool // the server has asked for something (334): the next line answers it
+	secret bool     // the server has asked for something (334): the next line answers it
+	said   []string // lines of AUTH, as they were
 }
 
 const hidden = "(not shown)"
@@ -94,8 +98,10 @@ func (t *transcript) client(out []byte) {
 		words := strings.Fields(line)
 		switch {
 		case t.secret:
+			t.said = append(t.said, line)
 			line = hidden
 		case len(words) > 2 && strings.EqualFold(words[0], "AUTH"):
+			t.said = append(t.said, line)
 			line = words[0] + " " + words[1] + " " + hidden
 		}
 		t.secret = false
@@ -103,7 +109,8 @@ func (t *transcript) client(out []byte) {
 	}
 }
 
-// server takes in a reply. A challenge is not shown: it may repeat what was said.
+// server takes in a reply. A challenge is not shown: it may repeat what was said;
+// what a refusal repeats is taken out of it.
 func (t *transcript) server(a smtp.Answer, err error) {
 	switch {
 	case t == nil:
@@ -117,7 +124,7 @@ func (t *transcript) server(a smtp.Answer, err error) {
 		return
 	}
 	for _, line := range a.Lines() {
-		t.add("S", line)
+		t.add("S", withoutSecrets(line, t.said))
 	}
 }
 

@@ -12,7 +12,7 @@ import "context"
 // on after the shutdown (H5).
 func TakeOver(ctx context.Context, c *Conn, s *Settings) *Fault {
 	c.HandedOn, c.Settings = true, s
-	p := progress{greeted: true, scope: ScopeSession, tls: factsOf(&s.TLS, ""), auth: authFactsOf(&s.Auth)}
+	p := progress{greeted: true, scope: ScopeSession, tls: factsOf(&s.TLS, ""), auth: s.Auth.Facts()}
 	p.tls.HandedOn, p.auth.HandedOn = true, true
 	c.Authenticator = ""
 	f := takeOver(ctx, c, s, &p)
