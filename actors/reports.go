@@ -127,7 +127,7 @@ func (r *reports) send(kind dsn.Kind, about spool.ID, d *spool.Draft, batch *spo
 	env := d.Envelope
 	defer d.Discard()
 	r.h.reached("report: written")
-	if err := r.h.spool.Commit(batch); err != nil {
+	if err := r.commit(batch); err != nil {
 		r.fault(about, err)
 		return false
 	}

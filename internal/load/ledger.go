@@ -27,8 +27,9 @@ type Entry struct {
 	Rcpts  []string // intent: all of them; acked, nacked and got: those that RCPT was accepted for
 	SHA    string   // SHA-256 in hex
 	Size   int64
-	Code   int // the reply to the end of the message, or the one that ended it; 0: none, or withheld
-	Conn   int // sink: which connection
+	Code   int    // the reply to the end of the message, or the one that ended it; 0: none, or withheld
+	Conn   int    // sink: which connection
+	Text   []byte // sink: the message, dots taken out, where Sink.Reports asks for it
 }
 
 func (e Entry) String() string {

@@ -31,6 +31,11 @@ type Sink struct {
 	// Record is told of each message that came whole, before the reply is
 	// sent, by all connections at once. With it, SHA-256 is worked out.
 	Record func(Entry)
+	// Refuse, if set, is asked for the code that RCPT of an address is refused with; 0
+	// accepts it.
+	Refuse func(rcpt string) (code int)
+	// Reports has Record get the text of what comes from the null sender too.
+	Reports bool
 	// Hangup is told when a connection ends.
 	Hangup func(conn int, how Ending)
 

@@ -227,6 +227,12 @@ func (c *sinkSession) to(arg string) error {
 	case !c.mail:
 		return c.reply("503 MAIL first")
 	}
+	if c.sink.Refuse != nil {
+		if code := c.sink.Refuse(addr); code != 0 {
+			c.sink.refused.Add(1)
+			return c.reply(strconv.Itoa(code) + " refused at will")
+		}
+	}
 	accepted, err := c.judge("RCPT", "250 OK")
 	if accepted {
 		c.rcpts = append(c.rcpts, addr)
@@ -359,6 +365,10 @@ func (c *sinkSession) chunk(n int64, wanted bool) error {
 func (c *sinkSession) begin() error {
 	c.messages++
 	c.msg = newContent(c.sink.Record != nil, c.msg.head)
+	if c.sink.Reports && c.sender == "" {
+		c.msg.keep = new(bytes.Buffer)
+		return nil
+	}
 	if c.sink.Keep == "" {
 		return nil
 	}
@@ -397,7 +407,7 @@ func (c *sinkSession) end() error {
 		c.sink.account(&c.msg, c.rcpts, now)
 	}
 	if c.sink.Record != nil {
-		c.sink.Record(Entry{Fate: Got, ID: c.msg.id, Sender: c.sender, Rcpts: c.rcpts,
+		c.sink.Record(Entry{Fate: Got, Text: c.text(), ID: c.msg.id, Sender: c.sender, Rcpts: c.rcpts,
 			SHA: c.msg.shaHex(), Size: c.msg.size, Code: code, Conn: c.n})
 	}
 	replies := 1
@@ -406,6 +416,14 @@ func (c *sinkSession) end() error {
 	}
 	c.forget()
 	return c.replyDot(rule, hit, replies)
+}
+
+// text is what Sink.Reports had kept of the message.
+func (c *sinkSession) text() []byte {
+	if b, kept := c.msg.keep.(*bytes.Buffer); kept {
+		return b.Bytes()
+	}
+	return nil
 }
 
 func (c *sinkSession) verify() {

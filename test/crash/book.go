@@ -17,6 +17,11 @@ type book struct {
 	count   int                 // messages the sink got
 	rcpts   int                 // recipients of these
 	settled []int               // values of count at which all was recorded and nothing under way
+
+	refuse    func(rcpt string) bool
+	reports   map[string][]receipt         // Message-ID of a bounce → its copies
+	told      map[delivery]map[string]bool // who failed → the bounces that say so
+	malformed []string                     // bounces that nobody can read
 }
 
 // sent is what the sender knows of one message.
@@ -37,7 +42,8 @@ type receipt struct {
 }
 
 func newBook() *book {
-	return &book{sent: map[string]*sent{}, got: map[delivery][]receipt{}, last: map[int]int{}, endings: map[int]load.Ending{}}
+	return &book{sent: map[string]*sent{}, got: map[delivery][]receipt{}, last: map[int]int{}, endings: map[int]load.Ending{},
+		reports: map[string][]receipt{}, told: map[delivery]map[string]bool{}}
 }
 
 func (b *book) recordSent(e load.Entry) {
@@ -56,6 +62,10 @@ func (b *book) recordGot(e load.Entry) {
 	b.count++
 	b.rcpts += len(e.Rcpts)
 	b.last[e.Conn] = b.count
+	if e.Sender == "" {
+		b.recordReport(e)
+		return
+	}
 	for _, rcpt := range e.Rcpts {
 		d := delivery{e.ID, rcpt}
 		b.got[d] = append(b.got[d], receipt{e.Conn, b.count, e.SHA})
@@ -81,7 +91,7 @@ func (b *book) settle() {
 	b.settled = append(b.settled, b.count)
 }
 
-// missing counts what was acknowledged and has not come.
+// missing counts what was acknowledged and has neither come nor bounced.
 func (b *book) missing() (n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -95,7 +105,7 @@ func (b *book) eachMissing(f func(delivery)) {
 			continue
 		}
 		for _, rcpt := range s.rcpts {
-			if d := (delivery{id, rcpt}); len(b.got[d]) == 0 {
+			if d := (delivery{id, rcpt}); !b.settledFor(d) {
 				f(d)
 			}
 		}

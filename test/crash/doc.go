@@ -1,7 +1,8 @@
 // Package crash kills a relay with SIGKILL at random moments under load and
 // holds the sender's ledger against the sink's: nothing acknowledged may be
 // lost, nothing invented, nothing torn, and nothing delivered twice but what
-// was open when a kill struck. At each rest in between, the relay's counters must
+// was open when a kill struck; who cannot be delivered to is reported to the sender,
+// once (reported.go). At each rest in between, the relay's counters must
 // agree with the ledgers, and no file of a message may be left.
 //
 //	sender (never killed) → relay (killed, restarted) → sink (never killed)

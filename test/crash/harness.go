@@ -31,12 +31,13 @@ type Plan struct {
 	Seed     uint64
 	Rate     float64 // messages a second
 	Sessions int
-	Size     func(n int) int // bytes of message n; nil mixes small with large
-	MaxUp    time.Duration   // the relay lives for up to this long between kills
-	Grace    time.Duration   // what is missing though the queue is empty may take so long to come
-	Limit    time.Duration   // for all of it
-	TLS      *tls.Config     // of the next hop; nil: it offers none
-	Aim      time.Duration   // up to this long after a hand-over has begun a kill strikes; 0: at any time
+	Size     func(n int) int        // bytes of message n; nil mixes small with large
+	Refuse   func(rcpt string) bool // whom the sink refuses for good; nil: nobody
+	MaxUp    time.Duration          // the relay lives for up to this long between kills
+	Grace    time.Duration          // what is missing though the queue is empty may take so long to come
+	Limit    time.Duration          // for all of it
+	TLS      *tls.Config            // of the next hop; nil: it offers none
+	Aim      time.Duration          // up to this long after a hand-over has begun a kill strikes; 0: at any time
 }
 
 // run is a plan being carried out.
@@ -64,7 +65,13 @@ func Run(p Plan, start func(nextHop string) Relay) (*Verdict, error) {
 	if r.Size == nil {
 		r.Size = size
 	}
-	r.sink = &load.Sink{TLS: p.TLS, Record: r.book.recordGot, Hangup: r.book.recordHangup}
+	r.book.refuse = p.Refuse
+	r.sink = &load.Sink{TLS: p.TLS, Record: r.book.recordGot, Hangup: r.book.recordHangup, Reports: true, Refuse: func(rcpt string) int {
+		if r.book.refused(rcpt) {
+			return 550
+		}
+		return 0
+	}}
 	go r.sink.Serve(l)
 	defer r.sink.Close()
 	r.relay = start(l.Addr().String())

@@ -11,10 +11,12 @@ import (
 // Verdict is what the ledgers say.
 type Verdict struct {
 	Kills                  int
-	Acked, Nacked, Unknown int      // messages
-	Lost                   []string // acknowledged, never delivered
+	Acked, Nacked, Unknown int // messages
+	Bounces                int
+	Lost                   []string // acknowledged, neither delivered nor reported to the sender
 	Invented               []string // delivered though refused, never sent, or to somebody else
 	Torn                   []string // delivered with other bytes
+	Malformed              []string // bounces that cannot be read
 	Dup                    []string // delivered again though the first attempt was not open at a kill
 	Unbalanced             []string // what the relay counts is not what the ledgers say
 	Orphans                []string // files of messages though there are no messages
@@ -25,12 +27,12 @@ type Verdict struct {
 
 // Clean reports whether nothing is wrong.
 func (v *Verdict) Clean() bool {
-	return len(v.Lost)+len(v.Invented)+len(v.Torn)+len(v.Dup)+len(v.Unbalanced)+len(v.Orphans) == 0
+	return len(v.Malformed)+len(v.Lost)+len(v.Invented)+len(v.Torn)+len(v.Dup)+len(v.Unbalanced)+len(v.Orphans) == 0
 }
 
 func (v *Verdict) String() string {
-	s := fmt.Sprintf("%d kills: %d acked, %d nacked, %d unknown; lost %d, invented %d, torn %d, dup %d (and %d that were open), unbalanced %d, orphans %d",
-		v.Kills, v.Acked, v.Nacked, v.Unknown, len(v.Lost), len(v.Invented), len(v.Torn), len(v.Dup), v.OpenDup, len(v.Unbalanced), len(v.Orphans))
+	s := fmt.Sprintf("%d kills: %d acked, %d nacked, %d unknown, %d bounces; lost %d, invented %d, torn %d, dup %d (and %d that were open), unbalanced %d, orphans %d",
+		v.Kills, v.Acked, v.Nacked, v.Unknown, v.Bounces, len(v.Lost), len(v.Invented), len(v.Torn), len(v.Dup), v.OpenDup, len(v.Unbalanced), len(v.Orphans))
 	if v.HandedOn > 0 {
 		s += fmt.Sprintf("; %d connections cut in a hand-over", v.HandedOn)
 	}
@@ -40,7 +42,7 @@ func (v *Verdict) String() string {
 	for _, list := range []struct {
 		name string
 		what []string
-	}{{"LOST", v.Lost}, {"INVENTED", v.Invented}, {"TORN", v.Torn}, {"DUP", v.Dup}, {"CONSERVATION", v.Unbalanced}, {"ORPHAN", v.Orphans}} {
+	}{{"LOST", v.Lost}, {"INVENTED", v.Invented}, {"TORN", v.Torn}, {"MALFORMED", v.Malformed}, {"DUP", v.Dup}, {"CONSERVATION", v.Unbalanced}, {"ORPHAN", v.Orphans}} {
 		for _, w := range list.what[:min(len(list.what), 5)] {
 			s += "\n" + list.name + " " + w
 		}
@@ -71,6 +73,7 @@ func (b *book) judge(settled bool) *Verdict {
 	for d, receipts := range b.got {
 		b.judgeDelivery(v, d, receipts)
 	}
+	b.judgeReports(v)
 	return v
 }
 
@@ -97,16 +100,20 @@ func (b *book) judgeDelivery(v *Verdict, d delivery, receipts []receipt) {
 	case !slices.Contains(s.intent.Rcpts, d.rcpt), s.fate == load.Acked && !slices.Contains(s.rcpts, d.rcpt):
 		v.Invented = append(v.Invented, name+": not a recipient")
 	}
-	slices.SortFunc(receipts, func(x, y receipt) int {
-		return cmp.Or(cmp.Compare(x.conn, y.conn), cmp.Compare(x.message, y.message))
-	})
-	for i, r := range receipts {
+	for _, r := range receipts {
 		if r.sha != s.intent.SHA {
 			v.Torn = append(v.Torn, name)
 		}
-		if i == len(receipts)-1 {
-			break // the last attempt is the one that counts
-		}
+	}
+	b.judgeCopies(v, name, receipts)
+}
+
+// judgeCopies judges that something came more than once.
+func (b *book) judgeCopies(v *Verdict, name string, receipts []receipt) {
+	slices.SortFunc(receipts, func(x, y receipt) int {
+		return cmp.Or(cmp.Compare(x.conn, y.conn), cmp.Compare(x.message, y.message))
+	})
+	for i, r := range receipts[:len(receipts)-1] { // the last attempt is the one that counts
 		if again := receipts[i+1]; b.open(r, again) {
 			v.OpenDup++
 		} else {
