@@ -162,12 +162,24 @@ func (b *binder) words(o option, raw any, path []string) []string {
 			b.host(word, here)
 		} else if o.tag.Get("kind") == "servers" {
 			b.server(word, here)
+		} else if o.tag.Get("kind") == "errors" && slices.ContainsFunc(allowed, func(kind string) bool { return narrower(word, kind) }) {
+			continue
 		} else if !slices.Contains(allowed, word) {
 			b.wrong(here, "%q is not one of %s%s", word, quoted(allowed), didYouMean(word, allowed))
 		}
 	}
 	return all
 }
+
+// narrower reports a kind of error with digits in place of the last x, or both: of
+// rcpt_4xx, rcpt_45x or rcpt_452 (Exim's retry rules).
+func narrower(word, kind string) bool {
+	verb, ok := strings.CutSuffix(kind, "xx")
+	code, is := strings.CutPrefix(word, verb)
+	return ok && is && len(code) == 2 && isDigit(code[0]) && (code[1] == 'x' || isDigit(code[1]))
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 func (b *binder) host(s string, path []string) {
 	if _, err := ParseHostPort(s); err != nil {

@@ -23,7 +23,7 @@ import (
 //	opt:"name"        the option; fields without it are not read from the file
 //	default:"text"    what stands for an option left out, as it would be written
 //	unset:"words"     for the manual, where there is no default or it is computed
-//	kind:"..."        how the text is read where the type does not say it: file, logfile, count, hosts, words, expanded
+//	kind:"..."        how the text is read where the type does not say it: file, logfile, count, hosts, words, errors, expanded
 //	vars:"..."        for expanded strings, where they are used: connection, session, auth, message
 //	min:"1" max:"9"   for numbers
 //	oneof:"a b"       for words
@@ -317,8 +317,8 @@ type Retry struct {
 	Domains *lists.DomainList `opt:"domains" default:"*"`
 	// Addresses the rule is for, where domains alone do not tell.
 	Addresses *lists.AddressList `opt:"addresses" unset:"all"`
-	// Kinds of error it is for: connect, timeout, refused, lost_connection, tls, auth, dns (routing that has to wait), mail_4xx, rcpt_4xx, data_4xx, quota (a full mailbox; it is among the three before it too).
-	Errors []string `opt:"errors" kind:"words" unset:"all" oneof:"connect timeout refused lost_connection tls auth dns mail_4xx rcpt_4xx data_4xx quota"`
+	// Kinds of error it is for: connect, timeout, refused, lost_connection, protocol (what came was no SMTP), tls, auth, dns (routing that has to wait), mail_4xx, rcpt_4xx, data_4xx, quota (a full mailbox; it is among the three before it too). The last x, or both, of mail_4xx, rcpt_4xx and data_4xx may be digits: rcpt_45x, data_452. Of several rules that fit, the first one counts.
+	Errors []string `opt:"errors" kind:"errors" unset:"all" oneof:"connect timeout refused lost_connection protocol tls auth dns mail_4xx rcpt_4xx data_4xx quota"`
 	// Steps, separated by semicolons. F,2h,15m: every 15 minutes until 2 hours after the first failure. G,16h,1h,1.5: until 16 hours, an hour first, then each interval 1.5 times the one before, a day at most. An address has failed for good when an attempt behind the last cutoff is deferred.
 	Rule []RetryStep `opt:"rule" default:"F,2h,15m; G,16h,1h,1.5; F,4d,6h"`
 }

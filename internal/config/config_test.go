@@ -192,7 +192,7 @@ handoff_timeout = "2s"
 
 [[retry]]
 domains = "example.com"
-errors = ["tls", "rcpt_4xx"]
+errors = ["tls", "rcpt_4xx", "mail_45x", "data_452"]
 addresses = ["a@example.org", "+them"]
 rule = "F,2h,15m; G,4d,1h,1.5"
 
@@ -245,7 +245,7 @@ token_file = "admin.token"
 		Routers: []Router{{Name: "r", Driver: "domainlist", Hosts: []string{"192.0.2.1", "mx.example.com"},
 			RouteList:      map[string][]string{"example.com": {"mx1", "mx2:26"}, "*.example.com": {"[2001:db8::1]:25"}},
 			RandomizeHosts: true, Transport: "mda", Self: "pass", FallbackHosts: []string{"192.0.2.2"}}},
-		Retry: []Retry{{Errors: []string{"tls", "rcpt_4xx"}, Rule: []RetryStep{{'F', 2 * time.Hour, 15 * time.Minute, 0}, {'G', 96 * time.Hour, time.Hour, 1.5}}}},
+		Retry: []Retry{{Errors: []string{"tls", "rcpt_4xx", "mail_45x", "data_452"}, Rule: []RetryStep{{'F', 2 * time.Hour, 15 * time.Minute, 0}, {'G', 96 * time.Hour, time.Hour, 1.5}}}},
 		Admin: Admin{"127.0.0.1:9925", filepath.Join(dir, "admin.token")},
 	}
 	if !reflect.DeepEqual(seen, want) {

@@ -78,8 +78,8 @@ func refusal(t *Target, scope Scope, after string, a smtp.Answer) *Fault {
 		Reply:     a.LastLine(),
 	}
 	if !f.forGood() {
-		f.Kind, f.Code = kindOf(after)
-		if mailboxFull(f.Reply) && strings.HasSuffix(f.Kind, "_4xx") {
+		f.Kind, f.Code = kindOf(after, a.Code)
+		if mailboxFull(f.Reply) && strings.Contains(f.Kind, "_4") {
 			f.Kind += " quota"
 		}
 	}
@@ -91,15 +91,20 @@ func mailboxFull(reply string) bool {
 	return len(reply) > 4 && strings.HasPrefix(strings.TrimLeft(reply[4:], "245"), ".2.2 ")
 }
 
-// kindOf names a refusal that is not for good as retry rules and Exim's log do.
-func kindOf(after string) (kind string, code int) {
+// kindOf names a refusal that is not for good as retry rules do, with the code of a 4xx:
+// "rcpt_452"; and by its number in Exim's log.
+func kindOf(after string, reply int) (kind string, code int) {
+	digits := "_4xx"
+	if reply/100 == 4 {
+		digits = "_" + strconv.Itoa(reply)
+	}
 	switch {
 	case strings.HasPrefix(after, "MAIL"):
-		return "mail_4xx", codeMail4xx
+		return "mail" + digits, codeMail4xx
 	case strings.HasPrefix(after, "RCPT"):
-		return "rcpt_4xx", codeRcpt4xx
+		return "rcpt" + digits, codeRcpt4xx
 	case after == atData || after == atBody || after == atDot:
-		return "data_4xx", codeData4xx
+		return "data" + digits, codeData4xx
 	}
 	return "connect", 0
 }

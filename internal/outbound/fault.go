@@ -6,8 +6,9 @@ type Fault struct {
 	Permanent bool // a 5xx: still only this host's fault for ScopeHost
 	// Kind is for the retry rules: "connect", "timeout", "tls", "auth", "refused",
 	// "lost_connection", "protocol" (what came was no SMTP, or was out of step),
-	// "mail_4xx", "rcpt_4xx", "data_4xx", "spool" (our own side could not send or
-	// record), "shutdown" (ctx ended). "" for a refusal for good.
+	// "mail_451", "rcpt_452", "data_4xx" (a 5xx that is only this host's), "spool" (our
+	// own side could not send or record), "shutdown" (ctx ended). "" for a refusal for
+	// good.
 	Kind  string
 	Code  int    // Exim's number in "defer (-38)"
 	Text  string // sanitised: "H=mx.z.example [192.0.2.8]: Connection refused"

@@ -111,7 +111,7 @@ type Fate struct {
 	Reply string // the server's last line that decided it, sanitised, for C= or the error
 	Error string // as the log says it: `SMTP error from remote mailer after RCPT TO:<e@z.example>: host mx.z.example [192.0.2.8]: 550 no such user`
 	Code  int    // Exim's number in "defer (-38)"; 0 where there is none
-	ErrNo string // error kind for retry rules: "connect", "timeout", "tls", "auth", "rcpt_4xx", "data_4xx", "mail_4xx", "lost_connection", "refused"; "rcpt_4xx quota" is of both kinds
+	ErrNo string // error kind for retry rules: as Fault.Kind; "rcpt_452 quota" is of both kinds
 }
 
 // Result is how an attempt ended.

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"regexp"
 	"slices"
 	"time"
 
@@ -149,9 +150,15 @@ func (c *Core) ruleName(it *item, kind string) string {
 	return namer.Which(domainOf(address), address, kind)
 }
 
+var anyCode = regexp.MustCompile(`_4[0-9][0-9]`)
+
 // kindNumber is the short form of an error kind that items keep.
 func (c *Core) kindNumber(kind string) uint8 {
 	i := slices.Index(c.kinds, kind)
+	if i < 0 && len(c.kinds) > 150 { // a host that goes through all codes does not take all numbers
+		kind = anyCode.ReplaceAllString(kind, "_4xx")
+		i = slices.Index(c.kinds, kind)
+	}
 	if i < 0 && len(c.kinds) < 255 {
 		i = len(c.kinds)
 		c.kinds = append(c.kinds, kind)

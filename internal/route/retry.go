@@ -160,18 +160,33 @@ func (r *retryRule) covers(domain string) (yes bool, item string) {
 	return in.Answer == lists.Yes, in.Item
 }
 
-// isFor reports whether the rule is for a kind of error. "rcpt_4xx quota" is of both
+// isFor reports whether the rule is for a kind of error. "rcpt_452 quota" is of both
 // kinds.
 func (r *retryRule) isFor(kind string) bool {
 	if len(r.kinds) == 0 {
 		return true
 	}
 	for word := range strings.FieldsSeq(kind) {
-		if slices.Contains(r.kinds, word) {
+		if slices.ContainsFunc(r.kinds, func(kind string) bool { return covers(kind, word) }) {
 			return true
 		}
 	}
 	return false
+}
+
+// covers reports whether a kind as rules name it is that of an error: an x in its code
+// is any digit.
+func covers(rule, kind string) bool {
+	code := strings.IndexByte(rule, '_') + 1
+	if len(rule) != len(kind) || rule[:code] != kind[:code] {
+		return false
+	}
+	for i := code; i < len(rule); i++ {
+		if rule[i] != kind[i] && (rule[i] != 'x' || code == 0 || kind[i] < '0' || kind[i] > '9') {
+			return false
+		}
+	}
+	return true
 }
 
 // age is how long the address has been failing, as far as the clock can be

@@ -203,6 +203,9 @@ domains = "x.example"
 errors = ["quota"]
 rule = "F,1d,2h"
 [[retry]]
+errors = ["rcpt_45x"]
+rule = "F,1d,4m"
+[[retry]]
 errors = ["rcpt_4xx"]
 rule = "F,1d,3m"
 `).Retry)
@@ -214,6 +217,10 @@ rule = "F,1d,3m"
 		{"vip@x.example", "rcpt_4xx quota", time.Minute},
 		{"a@x.example", "rcpt_4xx quota", 2 * time.Hour},
 		{"a@x.example", "rcpt_4xx", 3 * time.Minute},
+		{"a@x.example", "rcpt_421", 3 * time.Minute},
+		{"a@x.example", "rcpt_452", 4 * time.Minute},
+		{"a@x.example", "data_452", 15 * time.Minute},
+		{"a@x.example", "rcpt_45", 15 * time.Minute},
 		{"a@y.example", "rcpt_4xx quota", 3 * time.Minute},
 		{"a@y.example", "data_4xx quota", 15 * time.Minute},
 		{"", "", 15 * time.Minute},

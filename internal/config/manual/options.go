@@ -38,7 +38,7 @@ var types = map[string]string{
 	"time.Duration": "time", "*lists.HostList": "host list", "*expand.String": "string, expanded", "*lists.DomainList": "domain list", "[]RetryStep": "retry rule",
 	"*lists.AddressList": "address list", "Times": "times",
 	// by kind
-	"file": "file name", "logfile": "file name", "count": "number", "hosts": "hosts", "servers": "addresses", "prompts": "list of strings", "sends": "list of strings, expanded", "words": "words", "routes": "routes",
+	"file": "file name", "logfile": "file name", "count": "number", "hosts": "hosts", "servers": "addresses", "prompts": "list of strings", "sends": "list of strings, expanded", "words": "words", "errors": "words", "routes": "routes",
 	"named": "lists",
 }
 
