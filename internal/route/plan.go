@@ -16,7 +16,6 @@ type router struct {
 	exact     map[string]*plan // by domain
 	below     map[string]*plan // by "example.com" for *.example.com
 	rest      *plan            // hosts, or the route for *; nil: it takes no other domains
-	lookup    bool             // lookuphost: the domain's own exchangers go before those of rest
 
 	// What is to be looked up, and what of it is not to be believed.
 	port      int               // of exchangers
