@@ -34,6 +34,30 @@ var tlsRows = []row{
 		p.ehlo()
 		p.quit()
 	}}, want: "tls"},
+	{name: "C1 ST-19 reply of 64 lines", scripts: []func(*peer){func(p *peer) {
+		p.hello("STARTTLS")
+		p.want("STARTTLS")
+		io.WriteString(p.sock, strings.Repeat("220-go\r\n", 63)+"220 ahead\r\n")
+		p.shake()
+		p.ehlo()
+		p.quit()
+	}}, want: "tls"},
+	{name: "C3 ST-19 reply of 65 lines", scripts: []func(*peer){func(p *peer) {
+		p.hello("STARTTLS")
+		p.want("STARTTLS")
+		io.WriteString(p.sock, strings.Repeat("220-go\r\n", 64)+"220 ahead\r\n")
+		if line, _ := p.in.ReadString('\n'); line != "" {
+			panic(fmt.Errorf("the client went on: %q", line))
+		}
+	}}, want: `host "tls" (-37): H=mx.y.example [127.0.0.1]: TLS: Malformed SMTP reply from mx.y.example [127.0.0.1] in response to STARTTLS: 220-go\n`},
+	{name: "C3 ST-19 reply of mixed codes", scripts: []func(*peer){func(p *peer) {
+		p.hello("STARTTLS")
+		p.want("STARTTLS")
+		p.say("454-not", "220 go ahead")
+		if line, _ := p.in.ReadString('\n'); line != "" {
+			panic(fmt.Errorf("the client went on: %q", line))
+		}
+	}}, want: `host "tls" (-37): H=mx.y.example [127.0.0.1]: TLS: Malformed SMTP reply`},
 	{name: "C2 in hosts_avoid_tls", set: func(s *Settings) { s.TLS.Avoid = "*" },
 		scripts: []func(*peer){func(p *peer) { p.hello("STARTTLS"); p.quit() }}, want: "clear"},
 	{name: "not offered", scripts: []func(*peer){func(p *peer) { p.hello(); p.quit() }}, want: "clear"},
