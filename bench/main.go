@@ -70,6 +70,7 @@ var ownScenarios = []struct {
 }{
 	{"million/ready", million, startReady},
 	{"million/deferred", million, startDeferred},
+	{"million/dead-domain", million, besideDeadDomain},
 	{"idle/clear", idleSessions, idleClear},
 	{"idle/tls1.2", idleSessions, idleTLS12},
 	{"idle/tls1.3", idleSessions, idleTLS13},

@@ -34,7 +34,7 @@ func startDeferred(dir, bin string, n int) error { return startFull(dir, bin, n,
 func startFull(dir, bin string, n int, deferred bool) error {
 	home := filepath.Join(dir, "full")
 	defer os.RemoveAll(home)
-	if err := fill(filepath.Join(home, "spool.d"), n, deferred); err != nil {
+	if err := fill(filepath.Join(home, "spool.d"), n, filling{deferred: deferred, newest: true}); err != nil {
 		return err
 	}
 	memory, err := waitingMemory(bin, home, n)
@@ -44,7 +44,7 @@ func startFull(dir, bin string, n int, deferred bool) error {
 	fmt.Printf("%d messages: %s\n", n, memory)
 	for _, cold := range []bool{false, true} {
 		cache := "warm"
-		if err := fill(filepath.Join(home, "spool.d"), 1, false); err != nil { // the last start has delivered the ready one
+		if err := fill(filepath.Join(home, "spool.d"), 1, filling{}); err != nil { // the last start has delivered the ready one
 			return err
 		}
 		if cold {
@@ -63,8 +63,22 @@ func startFull(dir, bin string, n int, deferred bool) error {
 	return nil
 }
 
+// deadDomain is where every second message of a full spool goes; the others are spread
+// over manyDomains.
+const (
+	deadDomain  = "dead.test"
+	manyDomains = 100_000
+)
+
+// filling says what state the messages of a spool are in.
+type filling struct {
+	deferred bool
+	newest   bool // the newest was never tried
+	deadDue  bool // those for the dead domain were deferred so long ago that they are due
+}
+
 // fill makes a spool of n small messages.
-func fill(dir string, n int, deferred bool) error {
+func fill(dir string, n int, how filling) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
 	}
@@ -86,12 +100,12 @@ func fill(dir string, n int, deferred bool) error {
 			return err
 		}
 		for _, env := range envelopes {
-			out.Outcomes = append(out.Outcomes, refused(env.ID))
+			out.Outcomes = append(out.Outcomes, refused(env, how))
 		}
-		if i+fillBatch >= n {
+		if i+fillBatch >= n && how.newest {
 			out.Outcomes = out.Outcomes[:len(out.Outcomes)-1]
 		}
-		if !deferred {
+		if !how.deferred {
 			continue
 		}
 		if err := s.Commit(&out); err != nil {
@@ -107,9 +121,13 @@ func smallMessage(s *spool.Spool, i int) *spool.Draft {
 	d.Header = []byte("Received: from client.load.test by relay.test; Mon, 1 Jan 2024 00:00:00 +0000\r\n")
 	fmt.Fprintf(d, "Subject: %d\r\n\r\nSmall.\r\n", i)
 	size := int64(len(d.Header)) + d.Len()
+	domain := deadDomain
+	if i%2 == 0 {
+		domain = fmt.Sprintf("d%d.test", i/2%manyDomains)
+	}
 	*d.Envelope = spool.Envelope{
 		Received: time.Now(), Sender: "bounces+12345@news.load.test",
-		Recipients: []spool.Recipient{{Address: fmt.Sprintf("recipient.%d@d%d.test", i, i%1000)}},
+		Recipients: []spool.Recipient{{Address: fmt.Sprintf("recipient.%d@%s", i, domain)}},
 		Size:       size, WireSize: size,
 		ClientName: "mail.load.test", Helo: "mail.load.test", Protocol: "esmtp",
 		MessageID: fmt.Sprintf("20240101000000.%d@load.test", i),
@@ -118,9 +136,12 @@ func smallMessage(s *spool.Spool, i int) *spool.Draft {
 }
 
 // refused defers a message until some minutes from now.
-func refused(id spool.ID) spool.Outcome {
-	now := time.Now()
-	return spool.Outcome{ID: id, State: spool.Pending, Attempts: 1, FirstFail: now, At: now,
+func refused(env *spool.Envelope, how filling) spool.Outcome {
+	tried := time.Now()
+	if how.deadDue && strings.HasSuffix(env.Recipients[0].Address, "@"+deadDomain) {
+		tried = tried.Add(-20 * time.Minute)
+	}
+	return spool.Outcome{ID: env.ID, State: spool.Pending, Attempts: 1, FirstFail: tried, At: tried,
 		Error: "connect to mx.load.test[192.0.2.1]:25: connection refused"}
 }
 

@@ -39,6 +39,31 @@ func BenchmarkRestore(b *testing.B) {
 	}
 }
 
+// BenchmarkMillion is a million messages taken in and scheduled: as a start finds them,
+// deferred; and as they arrive, routed into 100,000 lanes, the first of which begin.
+func BenchmarkMillion(b *testing.B) {
+	const million = 1_000_000
+	each := func(b *testing.B, run func()) {
+		for b.Loop() {
+			run()
+		}
+		b.ReportMetric(float64(b.Elapsed())/float64(b.N)/million, "ns/message")
+	}
+	b.Run("restore", func(b *testing.B) {
+		each(b, func() { fullCore(b, million) })
+	})
+	b.Run("arrive", func(b *testing.B) {
+		each(b, func() {
+			w := newBench(b, Settings{Limits: limits(20, 500, 0, 0)})
+			w.lane = func(n int) int { return n % 100_000 }
+			w.arrive(million)
+			if g := w.c.Gauges(); g.Ready+g.Active != million || g.Active == 0 {
+				b.Fatalf("%+v", g)
+			}
+		})
+	})
+}
+
 // BenchmarkNextLane is one message through the schedule, with so many lanes that each
 // have one waiting: arrival, route, start and end of its delivery.
 func BenchmarkNextLane(b *testing.B) {
