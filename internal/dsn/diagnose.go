@@ -24,8 +24,9 @@ var (
 	replyCode = regexp.MustCompile(`^([245])[0-9][0-9](?:[ -](?:([245])(\.[0-9]{1,3}\.[0-9]{1,3})(?: |$))?|$)`)
 )
 
-// diagnose reads the error of a recipient as attempts leave it in the spool.
-func diagnose(kind Kind, trouble string) diagnosis {
+// diagnose reads the error of a recipient as attempts leave it in the spool, and keeps
+// so many bytes of what was said.
+func diagnose(kind Kind, trouble string, most int) diagnosis {
 	if kind == Relayed {
 		return diagnosis{status: "2.1.9"} // RFC 3886 3.3.4: relayed to a mailer that reports nothing
 	}
@@ -41,10 +42,10 @@ func diagnose(kind Kind, trouble string) diagnosis {
 	said, expired := strings.CutSuffix(said, Expired)
 	said = strings.TrimSuffix(said, ": ")
 	if m := replyCode.FindStringSubmatch(said); m != nil && d.remote != "" {
-		d.code = "smtp; " + smtp.Printable([]byte(said), maxText)
+		d.code = "smtp; " + smtp.Printable([]byte(said), most)
 		d.status = statusOf(kind, m)
 	} else if said != "" {
-		d.code = "X-mtad; " + smtp.Printable([]byte(said), maxText)
+		d.code = "X-mtad; " + smtp.Printable([]byte(said), most)
 	}
 	if expired {
 		d.status = "4.4.7" // delivery time expired

@@ -187,7 +187,7 @@ func TestStatusOfReplies(t *testing.T) {
 		{Failed, "550 5.7.1 without a host it is no reply", "5.0.0"},
 		{Relayed, after("250 2.0.0 ok"), "2.1.9"},
 	} {
-		if got := diagnose(c.kind, c.trouble); got.status != c.want {
+		if got := diagnose(c.kind, c.trouble, maxText); got.status != c.want {
 			t.Errorf("%s %q: %+v, want %s", c.kind, c.trouble, got, c.want)
 		}
 	}
@@ -275,6 +275,7 @@ func FuzzReport(f *testing.F) {
 	f.Add("550 no", "rfc822;a+2Bb", "env", "a@b", "Subject: x\r\n\r\nbody\r\n")
 	f.Add(strings.Repeat("x", 1024), "", "", strings.Repeat("y", 200)+"@b", ".\r\n")
 	f.Add("a: host x [1]: "+strings.Repeat("550 ", 200), "x;+0D+0A", "+", "b", "\r\n--=_b0undary--\r\n")
+	f.Add("a: host x [192.0.2.1]: 550 \x1b[2J\x00\r\nBcc: x", "rfc822;\x07\x80", "+00+1B", "c", "Subject: \x1b[2J\r\nDate: \xff\r\n\r\n")
 	f.Fuzz(func(t *testing.T, trouble, orcpt, envid, msgid, original string) {
 		r := report(Failed)
 		r.Boundary = "=_nobody-foresees-this"
@@ -288,6 +289,11 @@ func FuzzReport(f *testing.F) {
 			p, err := parse(m)
 			if err != nil {
 				t.Fatalf("%s: %v\n%s", kind, err, m.Bytes)
+			}
+			for _, part := range p.parts[:2] {
+				if i := bytes.IndexFunc(part, func(c rune) bool { return c < ' ' && !strings.ContainsRune("\r\n\t", c) || c > '~' }); i >= 0 {
+					t.Fatalf("%s: a byte that is not printable in %q", kind, part)
+				}
 			}
 			if len(p.groups) != 4 || p.header.Get("Bcc") != "" {
 				t.Fatalf("%s: %v\n%s", kind, p.groups, m.Bytes)

@@ -68,7 +68,12 @@ func (r *Report) recipientText(p *page, rcpt *spool.Recipient) {
 	p.line("")
 }
 
-const maxText = 1024
+// What hosts said is told at length of the first maxNamed recipients only: a hostile
+// one is not to make megabytes of a message to many.
+const (
+	maxText  = 1024
+	maxBrief = 128
+)
 
 // status writes the part for programs: the fields of the message (RFC 3464 2.2),
 // then those of each recipient (2.3).
@@ -76,14 +81,18 @@ func (r *Report) status(p *page) {
 	p.field("Reporting-MTA", "dns; "+r.Host)
 	p.field("Original-Envelope-Id", fromXtext(r.About.EnvID))
 	p.field("Arrival-Date", r.About.Received.Format(time.RFC1123Z))
-	for _, i := range r.Rcpts {
+	most := maxText
+	for n, i := range r.Rcpts {
+		if n == maxNamed {
+			most = maxBrief
+		}
 		p.line("")
-		r.recipientStatus(p, &r.About.Recipients[i])
+		r.recipientStatus(p, &r.About.Recipients[i], most)
 	}
 }
 
-func (r *Report) recipientStatus(p *page, rcpt *spool.Recipient) {
-	d := diagnose(r.Kind, rcpt.LastError)
+func (r *Report) recipientStatus(p *page, rcpt *spool.Recipient, most int) {
+	d := diagnose(r.Kind, rcpt.LastError, most)
 	p.field("Original-Recipient", fromXtext(rcpt.Orcpt))
 	p.field("Final-Recipient", "rfc822;"+rcpt.Address)
 	p.field("Action", string(r.Kind))
