@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -194,5 +195,38 @@ func TestA13Restart(t *testing.T) {
 	}
 	if h.count() != 0 {
 		t.Errorf("%d connections before their time", h.count())
+	}
+}
+
+// A queue that dies when a message has ended, but not in its books: its successor
+// completes the message in the log.
+func TestCompletedBehindADeadQueue(t *testing.T) {
+	t.Parallel()
+	for point, completed := range map[string]int{"report: recorded": 3, "attempt: recorded": 2} {
+		t.Run(point, func(t *testing.T) {
+			t.Parallel()
+			var once sync.Once
+			reached, release := make(chan struct{}), make(chan struct{})
+			r := newRelay(t, func(at string) {
+				if at == point {
+					once.Do(func() { close(reached); <-release })
+				}
+			})
+			r.hop.onDot(func(subject string) string {
+				if point == "report: recorded" {
+					return refuse("message")(subject)
+				}
+				return "250 OK"
+			})
+			r.submit("message")
+			<-reached
+			r.killQueue()
+			r.until("the log completes it", func() bool { return strings.Contains(r.mainlog(), "Completed") })
+			close(release)
+			r.submit("another")
+			r.idle()
+			r.gauges()
+			r.logged(completed, "Completed")
+		})
 	}
 }

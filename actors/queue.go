@@ -20,6 +20,7 @@ type queueActor struct {
 	self       *actor.PID
 
 	core  *queue.Core                     // nil until inFlight
+	died  *queue.Core                     // of the predecessor, until inFlight
 	asked map[queue.DeliveryID]*actor.PID // who waits for an answer or for work
 	timer *time.Timer
 	armed time.Time
@@ -94,6 +95,8 @@ func (q *queueActor) begin(now time.Time, m *inFlight) {
 		q.core.Restore(now, env)
 		return true
 	})
+	q.core.Over(q.died, func(id spool.ID) { q.h.log.Completed(id) })
+	q.died = nil
 	if !m.suspect.IsZero() {
 		q.h.log.Frozen(m.suspect, "the queue failed twice while handling it")
 		q.h.recorder.record(spool.Batch{Freezes: []spool.Freeze{{ID: m.suspect, Frozen: true}}})

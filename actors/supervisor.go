@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"time"
@@ -20,6 +21,7 @@ type supervisor struct {
 	serial   uint64 // names of actors
 	epoch    queue.Epoch
 	queue    *actor.PID
+	last     *queueActor // the newest, dead or alive
 	deaths   deaths
 	draining bool
 	aborting bool
@@ -129,7 +131,12 @@ func (s *supervisor) spawnConnection(ctx actor.Context, m *accepted) {
 // all: what was committed before and reported to its predecessor it then sees.
 func (s *supervisor) spawnQueue(ctx actor.Context, suspect spool.ID) {
 	s.epoch++
-	s.queue = s.spawn(ctx, "queue", newQueueActor(s.h, s.epoch, ctx.Self()))
+	q := newQueueActor(s.h, s.epoch, ctx.Self())
+	if s.last != nil {
+		q.died = cmp.Or(s.last.core, s.last.died)
+	}
+	s.last = q
+	s.queue = s.spawn(ctx, "queue", q)
 	s.h.queue.Store(s.queue)
 	ctx.Send(s.queue, &inFlight{jobs: s.jobs(ctx), suspect: suspect})
 	if s.draining {

@@ -166,6 +166,19 @@ func (c *Core) Restore(now time.Time, env *spool.Envelope) {
 	c.admit(env)
 }
 
+// Over calls f, after Restore, with each message that a core which died held and that
+// ended before it could say so. died may be nil.
+func (c *Core) Over(died *Core, f func(id spool.ID)) {
+	if died == nil {
+		return
+	}
+	for id := range died.messages {
+		if c.messages[id] == nil {
+			f(id)
+		}
+	}
+}
+
 // InFlight takes in the jobs that deliveries still hold from an earlier epoch.
 // It may come before or after Restore; what they hold is not scheduled again.
 func (c *Core) InFlight(now time.Time, jobs []Job) {
