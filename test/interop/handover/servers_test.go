@@ -21,8 +21,9 @@ import (
 type server struct {
 	name     string
 	packages []string // of Debian; the first gives the version
+	npm      string   // the package of npm that it is
 	version  string   // where there is no package
-	script   string   // testdata/SCRIPT.sh DIR PORT
+	script   string   // testdata/SCRIPT.sh DIR PORT, and where the npm package is
 	start    func(t *testing.T, dir string) (addr string)
 	marker   string // on the lines of arrived that tell of a message; "": all do
 	slow     bool
@@ -37,6 +38,7 @@ var servers = []server{
 	{name: "aiosmtpd (OpenSSL)", script: "aiosmtpd", packages: append([]string{"python3-aiosmtpd", "python3-attr", "python3-public"}, python()...)},
 	{name: "Sendmail", script: "sendmail", slow: true, marker: "<<< ", packages: []string{"sendmail-bin", "sendmail-base", "sendmail-cf", "m4",
 		"libdb5.3", "libldap-2.5-0", "liblockfile1", "libnsl2", "libsasl2-2", "libwrap0"}},
+	{name: "Haraka (Node.js)", script: "haraka", npm: "Haraka", slow: true},
 	{name: "mtad sink -tls-end close", start: startSink("close"), version: "this one"},
 	{name: "mtad sink -tls-end rubbish", start: startSink("rubbish"), version: "this one"},
 	{name: "mtad sink -tls-end hang", start: startSink("hang"), version: "this one", silent: true},
@@ -65,7 +67,15 @@ func (s *server) run(t *testing.T, dir string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	child, err := peer.StartJailed(filepath.Join(testdata, "jail.sh"), dir, addr, s.packages, filepath.Join(testdata, s.script+".sh"), dir, port)
+	script := []string{filepath.Join(testdata, s.script+".sh"), dir, port}
+	if s.npm != "" {
+		tree, err := peer.NPM(s.npm)
+		if err != nil {
+			t.Fatal(err)
+		}
+		script = append(script, tree)
+	}
+	child, err := peer.StartJailed(filepath.Join(testdata, "jail.sh"), dir, addr, s.packages, script...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,10 +98,14 @@ func wantGone(t *testing.T, addr string) {
 
 // versionOf is for the table.
 func (s *server) versionOf() string {
-	if s.version == "" {
-		return peer.Version(s.packages[0])
+	switch {
+	case s.version != "":
+		return s.version
+	case s.npm != "":
+		version, _ := peer.NPMVersion(s.npm)
+		return version
 	}
-	return s.version
+	return peer.Version(s.packages[0])
 }
 
 func freeAddr(t *testing.T) string {

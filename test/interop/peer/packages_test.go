@@ -17,4 +17,7 @@ func TestPins(t *testing.T) {
 	if version, _ := pinned("lib"); version != "" {
 		t.Errorf("%q is not a package", version)
 	}
+	if version, day := NPMVersion("Haraka"); version == "" || day == "" {
+		t.Error("Haraka has no version or no day")
+	}
 }
