@@ -38,6 +38,8 @@ var servers = []server{
 	{name: "aiosmtpd (OpenSSL)", script: "aiosmtpd", packages: append([]string{"python3-aiosmtpd", "python3-attr", "python3-public"}, python()...)},
 	{name: "Sendmail", script: "sendmail", slow: true, marker: "<<< ", packages: []string{"sendmail-bin", "sendmail-base", "sendmail-cf", "m4",
 		"libdb5.3", "libldap-2.5-0", "liblockfile1", "libnsl2", "libsasl2-2", "libwrap0"}},
+	{name: "Courier (GnuTLS)", script: "courier", slow: true, packages: []string{"courier-mta", "courier-base", "courier-authlib",
+		"libcourier-unicode4", "libgamin0", "libidn12", "libpcre3"}},
 	{name: "Haraka (Node.js)", script: "haraka", npm: "Haraka", slow: true},
 	{name: "mtad sink -tls-end close", start: startSink("close"), version: "this one"},
 	{name: "mtad sink -tls-end rubbish", start: startSink("rubbish"), version: "this one"},
