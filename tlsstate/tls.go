@@ -48,11 +48,12 @@ func (s *Socket) handshake(cfg *tls.Config, by time.Time, behind []byte, role fu
 		s.raw.SetDeadline(by)
 		defer s.restoreDeadlines()
 	}
-	w := &wire{s: s}
+	w := &wire{s: s, shaking: true}
 	conn := role(w, cfg)
 	if err := conn.Handshake(); err != nil {
 		return fmt.Errorf("TLS handshake: %w", handshakeError(w, err))
 	}
+	w.shaking, w.begun = false, false
 	s.wire, s.tls = w, conn
 	s.state = describe(conn.ConnectionState())
 	return nil

@@ -8,7 +8,7 @@ import (
 )
 
 // wire is the connection as one TLS session sees it, between tls.Conn and the
-// TCP connection. Three things set it apart from the TCP connection:
+// TCP connection. Four things set it apart from the TCP connection:
 //
 //   - Read never gives out more than the rest of the current record. tls.Conn
 //     takes all it is given, and what follows a close_notify is not its own.
@@ -16,11 +16,16 @@ import (
 //     that and for a close_notify.
 //   - What tls.Conn writes during one Write of the socket's user leaves as one
 //     system call, and nothing leaves once the session is over.
+//   - A peer that writes its part of the handshake piece by piece, with Nagle's
+//     algorithm on, does not wait for delayed acknowledgements.
 type wire struct {
 	s *Socket // for its input and its TCP connection
 
+	shaking bool // the handshake is on; changed when nobody reads or writes
+
 	// Owned by the goroutine that reads.
 	frame frame
+	begun bool // in the handshake: the peer's answer has begun to come
 	hold  bool // give only what is here: errHold instead of waiting
 	ended bool // the TCP connection ended
 	debt  int  // see charge
@@ -41,10 +46,14 @@ func (w *wire) Read(p []byte) (int, error) {
 		if w.hold {
 			return 0, errHold
 		}
+		if w.begun {
+			w.s.QuickAck() // Nagle's algorithm may hold the rest back until then
+		}
 		if err := in.fill(); err != nil {
 			w.ended = err == io.EOF
 			return 0, err
 		}
+		w.begun = w.shaking
 	}
 	b := in.bytes()
 	if w.frame.between() {
@@ -142,6 +151,9 @@ func (w *wire) sendOut() error {
 }
 
 func (w *wire) send(p []byte) error {
+	if w.shaking {
+		w.begun = false
+	}
 	_, w.err = w.s.raw.Write(p)
 	return w.err
 }

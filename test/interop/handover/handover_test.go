@@ -101,8 +101,8 @@ func (r *row) check(t *testing.T) {
 	if r.shutdown.took > limit {
 		t.Errorf("by shutdown %s, by keeping %s, with a new connection for each %s", r.shutdown.took, r.keep.took, r.reconnect.took)
 	}
-	if most := max(r.saw.shutdown, r.saw.reconnect); most > 30*time.Millisecond {
-		t.Errorf("a hand-over takes %s: somebody waits for a delayed acknowledgement", most)
+	if r.saw.atBest > 35*time.Millisecond { // whatever else the machine does
+		t.Errorf("a hand-over takes %s at best: somebody waits for a delayed acknowledgement", r.saw.atBest)
 	}
 	if r.keep.took > r.reconnect.took+slack {
 		t.Errorf("by keeping %s, with a new connection for each %s", r.keep.took, r.reconnect.took)
