@@ -130,6 +130,8 @@ func (r *Report) subject() string {
 // age is how long the message has been here, as people say it.
 func (r *Report) age() string {
 	switch d := r.Now.Sub(r.About.Received).Round(time.Minute); {
+	case d == time.Minute:
+		return "1 minute"
 	case d < 2*time.Hour:
 		return fmt.Sprintf("%d minutes", d/time.Minute)
 	case d < 5*24*time.Hour:

@@ -322,3 +322,27 @@ func stuffed(text string) []byte {
 	}
 	return b.Bytes()
 }
+
+func TestAge(t *testing.T) {
+	t.Parallel()
+	for age, want := range map[time.Duration]string{
+		0: "0 minutes", time.Minute: "1 minute", 119 * time.Minute: "119 minutes", 2 * time.Hour: "2 hours",
+		119 * time.Hour: "119 hours", 120 * time.Hour: "5 days",
+	} {
+		r := report(Delayed)
+		r.Now = r.About.Received.Add(age)
+		if got := r.age(); got != want {
+			t.Errorf("%s is %q, want %q", age, got, want)
+		}
+	}
+}
+
+// A failure that nobody has words for leaves no line of blanks.
+func TestNoReason(t *testing.T) {
+	t.Parallel()
+	r := report(Failed)
+	r.About.Recipients[3].LastError = ""
+	if p, err := parse(r.Write()); err != nil || bytes.Contains(p.parts[0], []byte("  \r\n")) {
+		t.Errorf("%v\n%q", err, p.parts[0])
+	}
+}

@@ -63,7 +63,9 @@ func (r *Report) recipientText(p *page, rcpt *spool.Recipient) {
 		if r.Kind == Delayed {
 			why = "Delay reason: " + why
 		}
-		p.wrapped(why, "    ", "    ")
+		if why != "" {
+			p.wrapped(why, "    ", "    ")
+		}
 	}
 	p.line("")
 }
