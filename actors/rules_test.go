@@ -123,7 +123,7 @@ func TestPanicWithA250OnItsWay(t *testing.T) {
 	r.exactly("m", "n")
 }
 
-// A goroutine that panics with a 250 in hand costs a second attempt, no message.
+// A goroutine that panics with a 250 in hand costs a second attempt, no message (DU-24).
 func TestGoroutinePanicLosesNothing(t *testing.T) {
 	t.Parallel()
 	var panics atomic.Int32

@@ -346,14 +346,14 @@ func violations(t testing.TB, make func() *ledger, verbose bool) (n int) {
 	return n
 }
 
-// THREATS A3: power may fail between any two operations.
+// THREATS A3: power may fail between any two operations (DU-04, DU-05).
 func TestPowerCutAnywhere(t *testing.T) {
 	t.Parallel()
 	violations(t, func() *ledger { return newLedger(spooltest.NewDisk()) }, true)
 }
 
 // The model proves itself: a spool that does not sync is found out (THREATS M1, M2, M3),
-// and so is a bounce that is not one commit with the failure it reports.
+// and so is a bounce that is not one commit with the failure it reports (DU-09).
 func TestModelFindsMutants(t *testing.T) {
 	t.Parallel()
 	for name, lie := range map[string]func(*ledger){
@@ -379,7 +379,7 @@ func inTwo(s *spool.Spool, b *spool.Batch) error {
 }
 
 // THREATS A4, A5: an operation fails, once; what is promised must be durable
-// at that very moment, what is refused must not have happened.
+// at that very moment, what is refused must not have happened (DU-07).
 func TestFailureAnywhere(t *testing.T) {
 	t.Parallel()
 	for _, errno := range []unix.Errno{unix.EIO, unix.ENOSPC} {

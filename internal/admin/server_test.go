@@ -76,6 +76,7 @@ func TestWithoutTokenFileThatPartIsOff(t *testing.T) {
 	}
 }
 
+// AM-03, AM-07.
 func TestOtherMethodsAndPaths(t *testing.T) {
 	t.Parallel()
 	_, web, _ := serve(t, newFake(), testToken)
@@ -173,6 +174,7 @@ func TestServeAndClose(t *testing.T) {
 	}
 }
 
+// AM-06.
 func TestHeadersOfThePage(t *testing.T) {
 	t.Parallel()
 	d := newFake()

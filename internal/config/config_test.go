@@ -19,7 +19,7 @@ import (
 
 var update = flag.Bool("update", false, "write the .want files anew")
 
-// Each testdata/*.toml is read, and what is said of it compared with its .want.
+// Each testdata/*.toml is read, and what is said of it compared with its .want (LP-06).
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.toml")

@@ -88,7 +88,7 @@ func TestTimeIsUp(t *testing.T) {
 
 // TestKills is the ledger test (A1): nothing lost, invented, torn, and dup only
 // for attempts that were open; a fifth of the recipients fail, and each sender is told
-// of each of his once.
+// of each of his once (DU-01, DU-03, DU-17).
 func TestKills(t *testing.T) {
 	t.Parallel()
 	bin, err := peer.BuildMtad(t.TempDir(), "")

@@ -7,7 +7,7 @@ import (
 	"mtad/internal/load"
 )
 
-// TestDup feeds the book one message and what the sink heard of it.
+// TestDup feeds the book one message and what the sink heard of it (DU-02).
 func TestDup(t *testing.T) {
 	t.Parallel()
 	type event struct {
