@@ -48,7 +48,12 @@ func StartMtad(bin, dir string, c *MtadConfig) (*Mtad, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Addr, c.Admin = cmp.Or(c.Addr, free[0]), cmp.Or(c.Admin, free[1])
+	if c.Addr == "" { // a restart keeps its address, which others may be reading
+		c.Addr = free[0]
+	}
+	if c.Admin == "" {
+		c.Admin = free[1]
+	}
 	file := filepath.Join(dir, "config.toml")
 	if err := os.WriteFile(file, []byte(c.toml()), 0o644); err != nil {
 		return nil, err
@@ -66,10 +71,7 @@ func StartMtad(bin, dir string, c *MtadConfig) (*Mtad, error) {
 func (c *MtadConfig) toml() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "primary_hostname = \"relay.test\"\nspool_directory = \"spool.d\"\nlog_file_path = \"log/%%slog\"\n")
-	if c.Relay == "" {
-		c.Relay = "127.0.0.0/8"
-	}
-	fmt.Fprintf(&b, "host_accept_relay = %q\nrecipients_max = 10000\nremote_max_parallel = 1000\n", c.Relay)
+	fmt.Fprintf(&b, "host_accept_relay = %q\nrecipients_max = 10000\nremote_max_parallel = 1000\n", cmp.Or(c.Relay, "127.0.0.0/8"))
 	b.WriteString(c.Options)
 	fmt.Fprintf(&b, "\n[[listen]]\naddress = %q\n\n[admin]\naddress = %q\n", c.Addr, c.Admin)
 	fmt.Fprintf(&b, "\n[[router]]\nname = \"smarthost\"\ndriver = \"domainlist\"\ndomains = \"*\"\nhosts = [%q]\ntransport = \"smtp\"\n", c.NextHop)
