@@ -45,6 +45,7 @@ var floors = map[string]int{
 	"spool/spooltest":        4, // for tests only
 	"bench":                  9, // programs that run mtad from outside
 	"test/auth":              9,
+	"test/threats":           9,
 	"test/crash":             9,
 	"test/interop":           9,
 	"test/interop/tls":       9,
