@@ -20,6 +20,7 @@ type attempt struct {
 	// Set at birth.
 	h      *Daemon
 	job    queue.Job
+	under  *setup
 	ctx    context.Context
 	cancel context.CancelFunc // ends the attempt: its socket closes
 	done   chan struct{}
@@ -75,10 +76,13 @@ func (a *attempt) deliver() {
 	a.transact(a.conn.Settings, msg)
 }
 
+// transport is the job's: a job is given out under the setup that it was routed by.
+func (a *attempt) transport() *outbound.Transport { return a.under.transports[a.job.Transport] }
+
 // dial opens a new connection.
 func (a *attempt) dial() *outbound.Fault {
 	host := target(a.job.Host)
-	settings, fault := a.h.transport(a.job.Transport).Settings(host)
+	settings, fault := a.transport().Settings(host)
 	if fault != nil {
 		return fault
 	}

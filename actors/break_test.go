@@ -33,6 +33,8 @@ func (r *relay) supervises(what string) (n int) {
 			n = s.burying
 		case "deliveries":
 			n = len(s.deliveries)
+		case "listeners":
+			n = len(s.inlets)
 		}
 	})
 	return n

@@ -3,6 +3,7 @@ package actors
 import (
 	"github.com/asynkron/protoactor-go/actor"
 
+	"mtad/internal/inbound"
 	"mtad/tlsstate"
 )
 
@@ -11,11 +12,12 @@ type connection struct {
 	h    *Daemon
 	sock *tlsstate.Socket
 	from *inlet
+	door inbound.Listener
 	done chan struct{} // closed when the session goroutine has ended and the socket is closed
 }
 
 func (h *Daemon) newConnection(m *accepted) *connection {
-	return &connection{h: h, sock: m.sock, from: m.from, done: make(chan struct{})}
+	return &connection{h: h, sock: m.sock, from: m.from, door: *m.from.door.Load(), done: make(chan struct{})}
 }
 
 func (c *connection) Receive(ctx actor.Context) {
@@ -35,5 +37,5 @@ func (c *connection) Receive(ctx actor.Context) {
 func (c *connection) serve() {
 	defer close(c.done)
 	defer c.from.release(c.sock)
-	c.h.inbound.Serve(c.sock, c.from.listener)
+	c.h.inbound.Serve(c.sock, c.door)
 }

@@ -27,22 +27,25 @@ import (
 // is given stays the caller's to close, after Drain.
 type Daemon struct {
 	// Set at birth.
-	cfg        *config.Config
-	spool      *spool.Spool
-	log        *mainlog.Log
-	inbound    *inbound.Server
-	router     *route.Router
-	retry      *route.Retry
-	transports map[string]*outbound.Transport
-	handoffs   *handoffs
-	recorder   *recorder
-	reports    *reports
-	inlets     []*inlet
-	fatal      func(reason any)
+	spool    *spool.Spool
+	log      *mainlog.Log
+	inbound  *inbound.Server
+	dns      route.DNS
+	certs    *certs.Store
+	version  string
+	handoffs *handoffs
+	recorder *recorder
+	reports  *reports
+	fatal    func(reason any)
 
 	root       *actor.RootContext
 	supervisor *actor.PID
 	strategy   actor.SupervisorStrategy
+
+	// Written by Reconfigure, the setup read by all.
+	setup         atomic.Pointer[setup]
+	reconfiguring sync.Mutex
+	inlets        []*inlet
 
 	// Written by the supervisor, read by all.
 	queue atomic.Pointer[actor.PID]
@@ -92,21 +95,19 @@ func start(o Options, at func(point string)) *Daemon {
 		o.Certs = certs.NewStore(certs.Options{Dir: o.Config.Dir, SpoolDir: o.Config.SpoolDirectory, Hostname: o.Config.PrimaryHostname})
 	}
 	d := &Daemon{
-		at:  at,
-		cfg: o.Config, spool: o.Spool, log: o.Log, fatal: o.Fatal,
-		router:     route.New(o.Config, o.DNS),
-		retry:      route.NewRetry(o.Config.Retry),
-		transports: outbound.Transports(o.Config, o.Version, o.Certs),
-		handoffs:   newHandoffs(o.Spool, o.Log),
-		running:    make(chan struct{}),
-		empty:      make(chan struct{}),
+		at:    at,
+		spool: o.Spool, log: o.Log, fatal: o.Fatal, dns: o.DNS, certs: o.Certs, version: o.Version,
+		handoffs: newHandoffs(o.Spool, o.Log),
+		running:  make(chan struct{}),
+		empty:    make(chan struct{}),
 	}
+	d.setup.Store(d.makeSetup(o.Config))
 	d.recorder = &recorder{commit: d.spool.Commit, fault: func(err error) {
 		d.log.Panic("cannot record a decision of the queue: "+err.Error(), nil)
 	}}
 	d.reports = &reports{h: d, under: make(map[spool.ID]chan struct{})}
 	d.inbound = inbound.NewServer(inbound.Deps{
-		Config:   func() *config.Config { return d.cfg },
+		Config:   d.Config,
 		Spool:    o.Spool,
 		Log:      o.Log,
 		Arrived:  func(env *spool.Envelope) { d.root.Send(d.queue.Load(), &arrived{env: env}) },
@@ -116,9 +117,8 @@ func start(o Options, at func(point string)) *Daemon {
 		Names:    o.Names,
 	})
 	for _, b := range o.Listeners {
-		d.inlets = append(d.inlets, &inlet{h: d, net: b.Listener, listener: inbound.Listener{Name: b.Listen.Address, TLS: b.Listen.TLS, Protocol: b.Listen.Protocol, SenderDomains: b.Listen.SenderDomains}})
+		d.inlets = append(d.inlets, d.newInlet(b, o.Config))
 	}
-	registerListenerGauges(d.inlets)
 	d.spawnSupervisor()
 	return d
 }
@@ -135,7 +135,8 @@ func (d *Daemon) spawnSupervisor() {
 		d.fatal(reason)
 		return actor.StopDirective
 	})
-	props := actor.PropsFromProducer(func() actor.Actor { return newSupervisor(d) },
+	inlets := d.inlets // they are another list after Reconfigure
+	props := actor.PropsFromProducer(func() actor.Actor { return newSupervisor(d, inlets) },
 		actor.WithGuardian(end), actor.WithSupervisor(d.strategy))
 	pid, err := d.root.SpawnNamed(props, "supervisor")
 	if err != nil {
@@ -200,7 +201,7 @@ func (d *Daemon) handling() spool.ID {
 }
 
 // CheckRoute says what is wrong with where an operator wants mail to go.
-func (d *Daemon) CheckRoute(to string) error { return d.router.CheckTarget(to) }
+func (d *Daemon) CheckRoute(to string) error { return d.setup.Load().router.CheckTarget(to) }
 
 // Inspect runs f on the schedule between two events and waits until it has run
 // or ctx ends. f must be quick: nothing is scheduled meanwhile.

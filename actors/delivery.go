@@ -20,10 +20,10 @@ type delivery struct {
 	attempt *attempt
 }
 
-func (h *Daemon) newDelivery(job queue.Job, conn *outbound.Conn) *delivery {
+func (h *Daemon) newDelivery(job queue.Job, under *setup, conn *outbound.Conn) *delivery {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &delivery{h: h, attempt: &attempt{
-		h: h, job: job, conn: conn, ctx: ctx, cancel: cancel, done: make(chan struct{}),
+		h: h, job: job, under: under, conn: conn, ctx: ctx, cancel: cancel, done: make(chan struct{}),
 	}}
 }
 
@@ -39,7 +39,7 @@ func (d *delivery) Receive(ctx actor.Context) {
 		d.report(ctx)
 	case *next:
 		d.h.reached("delivery: next")
-		ctx.Send(ctx.Parent(), &handoff{from: ctx.Self(), job: m.job, conn: d.attempt.take()})
+		ctx.Send(ctx.Parent(), &handoff{from: ctx.Self(), job: m.job, under: m.under, conn: d.attempt.take(), made: d.attempt.under})
 	case *wait:
 		// The connection stays as it is; next or hangup follows.
 	case *hangup:

@@ -8,9 +8,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/VictoriaMetrics/metrics"
 	"github.com/asynkron/protoactor-go/actor"
 
+	"mtad/internal/config"
 	"mtad/internal/inbound"
 	"mtad/tlsstate"
 )
@@ -18,12 +18,32 @@ import (
 // inlet is one listening socket and what is counted of its connections. It
 // outlives its listener actor.
 type inlet struct {
-	h        *Daemon
-	net      net.Listener
-	listener inbound.Listener
-	open     atomic.Int64
-	closing  atomic.Bool
-	accepted *metrics.Counter
+	h       *Daemon
+	net     net.Listener
+	address string // as configured when it was bound
+	door    atomic.Pointer[inbound.Listener]
+	counts  *listenerCounts
+	closing atomic.Bool
+}
+
+func (d *Daemon) newInlet(b Bound, cfg *config.Config) *inlet {
+	in := &inlet{h: d, net: b.Listener, address: b.Listen.Address, counts: countsOfListener(b.Listen.Address)}
+	in.door.Store(doorOf(b.Listen, cfg))
+	return in
+}
+
+// lastLook is how long a listener that is given up still takes who has come already:
+// the kernel would cut those off.
+const lastLook = 50 * time.Millisecond
+
+// leave ends the accept loop and closes the listening socket.
+func (in *inlet) leave() {
+	in.closing.Store(true)
+	if l, ok := in.net.(*net.TCPListener); ok {
+		l.SetDeadline(time.Now().Add(lastLook)) // the loop closes it then
+		return
+	}
+	in.net.Close()
 }
 
 // listener is an accept loop. At smtp_accept_max it answers 421 and closes; it
@@ -53,6 +73,7 @@ func (l *listener) accept(supervisor *actor.PID) {
 		conn, err := l.in.net.Accept()
 		if err != nil {
 			if l.in.closing.Load() || errors.Is(err, net.ErrClosed) {
+				l.in.net.Close()
 				return
 			}
 			l.rest(err)
@@ -60,7 +81,7 @@ func (l *listener) accept(supervisor *actor.PID) {
 		}
 		sock := tlsstate.New(conn)
 		if reply := l.in.admit(sock.RemoteAddr().Addr()); reply != inbound.Welcome {
-			l.h.refuse(sock, reply, l.in.listener)
+			l.h.refuse(sock, reply, *l.in.door.Load())
 			continue
 		}
 		l.h.root.Send(supervisor, &accepted{sock: sock, from: l.in})
@@ -70,7 +91,7 @@ func (l *listener) accept(supervisor *actor.PID) {
 // rest waits a moment after an accept that failed: with no descriptors left,
 // the connections in hand have to end first.
 func (l *listener) rest(err error) {
-	l.h.log.AcceptFailed(l.in.listener.Name, err)
+	l.h.log.AcceptFailed(l.in.address, err)
 	pause := 50 * time.Millisecond
 	if errors.Is(err, syscall.ECONNABORTED) {
 		pause = 0
@@ -80,11 +101,11 @@ func (l *listener) rest(err error) {
 
 // admit takes a credit for a connection from addr, or says what refuses it.
 func (in *inlet) admit(addr netip.Addr) inbound.Refusal {
-	if reply := in.h.door.enter(addr, in.h.cfg); reply != inbound.Welcome {
+	if reply := in.h.door.enter(addr, in.door.Load().Config); reply != inbound.Welcome {
 		return reply
 	}
-	in.open.Add(1)
-	in.accepted.Inc()
+	in.counts.open.Add(1)
+	in.counts.accepted.Inc()
 	return inbound.Welcome
 }
 
@@ -92,7 +113,7 @@ func (in *inlet) admit(addr netip.Addr) inbound.Refusal {
 func (in *inlet) release(sock *tlsstate.Socket) {
 	addr := sock.RemoteAddr().Addr()
 	sock.Close()
-	in.open.Add(-1)
+	in.counts.open.Add(-1)
 	in.h.door.leave(addr)
 }
 

@@ -25,8 +25,11 @@ type (
 	// its start scan.
 	arrived struct{ env *spool.Envelope }
 
-	// routed: routing goroutine → queue, the answer to the core's Route.
+	// routed: routing goroutine → queue, the answer to the core's Route. One that was
+	// given under an earlier configuration is asked for again.
 	routed struct {
+		under  *setup
+		rcpts  []int
 		key    string // the domains that were asked for
 		id     spool.ID
 		dests  []queue.Destination
@@ -42,23 +45,31 @@ type (
 	warned struct{}
 
 	// startDelivery: queue → supervisor. Dropped where the epoch is over.
-	startDelivery struct{ job queue.Job }
+	startDelivery struct {
+		job   queue.Job
+		under *setup // what the queue was configured with when it gave the job out
+	}
 
 	// finished: delivery → queue. What the report names is recorded. Answered by
 	// exactly one of next, wait and hangup; after wait, one of the others follows.
 	finished struct{ report queue.Report }
 
 	// next, wait, hangup: queue → delivery.
-	next   struct{ job queue.Job }
+	next struct {
+		job   queue.Job
+		under *setup
+	}
 	wait   struct{}
 	hangup struct{}
 
 	// handoff: delivery → supervisor. The giver has forgotten the connection; the
 	// supervisor stops it and spawns the successor on it.
 	handoff struct {
-		from *actor.PID
-		job  queue.Job
-		conn *outbound.Conn
+		from  *actor.PID
+		job   queue.Job
+		under *setup
+		conn  *outbound.Conn
+		made  *setup // the giver's
 	}
 
 	// ended: any socket actor → supervisor: nothing is left to do, stop me now.
@@ -94,6 +105,13 @@ type (
 		f    func(*supervisor, actor.Context)
 		done chan struct{}
 	}
+
+	// reconfigure: daemon → queue: another setup is in force. A queue that dies on the way
+	// has a successor that begins with it.
+	reconfigure struct{}
+
+	// listenOn: daemon → supervisor: accept on these from now on, and on those no more.
+	listenOn struct{ open, close []*inlet }
 
 	// drain: daemon → supervisor → queue. No new sessions, no new jobs; what is
 	// in hand is finished.

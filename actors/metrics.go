@@ -82,11 +82,22 @@ var handoffCounts = map[string]*metrics.Counter{
 
 func countHandoff(result string) { handoffCounts[result].Inc() }
 
-// registerListenerGauges makes what is counted of each listener.
-func registerListenerGauges(inlets []*inlet) {
-	for _, in := range inlets {
-		name := `{listener="` + in.listener.Name + `"}`
-		metrics.GetOrCreateGauge(`mtad_smtp_connections`+name, func() float64 { return float64(in.open.Load()) })
-		in.accepted = metrics.GetOrCreateCounter(`mtad_smtp_connections_total` + name)
+// listenerCounts are those of one listening address: they go on where a reload closes it
+// and another opens it again.
+type listenerCounts struct {
+	open     atomic.Int64
+	accepted *metrics.Counter
+}
+
+var listeners sync.Map // address → *listenerCounts
+
+func countsOfListener(address string) *listenerCounts {
+	c, known := listeners.LoadOrStore(address, &listenerCounts{
+		accepted: metrics.GetOrCreateCounter(`mtad_smtp_connections_total{listener="` + address + `"}`),
+	})
+	counts := c.(*listenerCounts)
+	if !known {
+		metrics.NewGauge(`mtad_smtp_connections{listener="`+address+`"}`, func() float64 { return float64(counts.open.Load()) })
 	}
+	return counts
 }

@@ -19,6 +19,7 @@ type queueActor struct {
 	supervisor *actor.PID
 	self       *actor.PID
 
+	under *setup                          // what the core was configured with
 	core  *queue.Core                     // nil until inFlight
 	died  *queue.Core                     // of the predecessor, until inFlight
 	asked map[queue.DeliveryID]*actor.PID // who waits for an answer or for work
@@ -65,6 +66,8 @@ func (q *queueActor) Receive(ctx actor.Context) {
 	case *wake:
 		q.armed = time.Time{}
 		q.apply(q.core.Tick(now), nil)
+	case *reconfigure:
+		q.reconfigure(now)
 	case *inspect:
 		q.inspect(m)
 	case *drain, *pause:
@@ -80,7 +83,8 @@ func (q *queueActor) handle(id spool.ID) { q.h.handled.Store(&id) }
 
 // begin reads the spool's memory and starts scheduling.
 func (q *queueActor) begin(now time.Time, m *inFlight) {
-	q.core = queue.New(q.h.queueSettings(q.epoch))
+	q.under = q.h.setup.Load()
+	q.core = queue.New(q.h.queueSettings(q.epoch, q.under))
 	q.h.spool.HostFacts(func(f spool.HostFact) bool {
 		if s, ok := queue.ParseSuspension(f); ok {
 			q.core.RestoreSuspension(now, s)
@@ -129,9 +133,9 @@ func (q *queueActor) do(a queue.Action, env *spool.Envelope) {
 	case queue.Route:
 		q.route(a, env)
 	case queue.StartDelivery:
-		q.send(q.supervisor, &startDelivery{job: a.Job})
+		q.send(q.supervisor, &startDelivery{job: a.Job, under: q.under})
 	case queue.Next:
-		q.answer(a.Job.Delivery, &next{job: a.Job}, true)
+		q.answer(a.Job.Delivery, &next{job: a.Job, under: q.under}, true)
 	case queue.Wait:
 		q.answer(a.Delivery, &wait{}, false)
 	case queue.Hangup:
@@ -215,20 +219,24 @@ func (q *queueActor) route(a queue.Route, env *spool.Envelope) {
 			return
 		}
 	}
-	if r, ok := q.h.routeNow(env, a.Rcpts); ok {
+	if r, ok := q.under.routeNow(env, a.Rcpts); ok {
 		q.inbox = append(q.inbox, r)
 		return
 	}
 	key := domains(env, a.Rcpts)
 	q.asking[key] = nil
-	q.h.routeLater(q.self, key, env, a.Rcpts)
+	q.h.routeLater(q.self, q.under, key, env, a.Rcpts)
 }
 
 // routed takes in the answer of a look-up, and with it serves those behind it.
 func (q *queueActor) routed(now time.Time, m *routed) {
 	behind := q.asking[m.key]
 	delete(q.asking, m.key)
-	q.apply(q.core.Routed(now, m.id, m.dests, m.faults), nil)
+	if m.under == q.under {
+		q.apply(q.core.Routed(now, m.id, m.dests, m.faults), nil)
+	} else {
+		behind = append([]queue.Route{{Message: m.id, Rcpts: m.rcpts}}, behind...)
+	}
 	for _, a := range behind {
 		q.route(a, nil)
 	}

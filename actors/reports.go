@@ -146,7 +146,7 @@ func (r *reports) sent(kind dsn.Kind, about spool.ID, env *spool.Envelope) {
 // draft writes a report into a draft.
 func (r *reports) draft(kind dsn.Kind, about *spool.Envelope, rcpts []int, original []byte) *spool.Draft {
 	report := dsn.Report{
-		Kind: kind, Host: r.h.cfg.PrimaryHostname, ID: r.h.spool.NextID(), Now: time.Now(), Boundary: "=_" + rand.Text(),
+		Kind: kind, Host: r.h.Config().PrimaryHostname, ID: r.h.spool.NextID(), Now: time.Now(), Boundary: "=_" + rand.Text(),
 		About: about, Rcpts: rcpts, Original: original,
 	}
 	m := report.Write()

@@ -16,7 +16,8 @@ import (
 // supervisor spawns and stops, and knows which job each delivery holds. It has
 // no logic of mail: what is sent where and when is the queue's.
 type supervisor struct {
-	h *Daemon
+	h     *Daemon
+	first []*inlet // to begin with
 
 	serial   uint64 // names of actors
 	epoch    queue.Epoch
@@ -40,9 +41,10 @@ type holder struct {
 	attempt *attempt
 }
 
-func newSupervisor(h *Daemon) *supervisor {
+func newSupervisor(h *Daemon, first []*inlet) *supervisor {
 	return &supervisor{
 		h:           h,
+		first:       first,
 		inlets:      make(map[string]*inlet),
 		connections: make(map[string]*connection),
 		deliveries:  make(map[queue.DeliveryID]*holder),
@@ -54,13 +56,13 @@ func (s *supervisor) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		s.spawnQueue(ctx, spool.ID{})
-		for _, in := range s.h.inlets {
+		for _, in := range s.first {
 			s.spawnListener(ctx, in)
 		}
 	case *accepted:
 		s.spawnConnection(ctx, m)
 	case *startDelivery:
-		s.start(ctx, m.job)
+		s.start(ctx, m)
 	case *handoff:
 		s.handOn(ctx, m)
 	case *ended:
@@ -68,6 +70,8 @@ func (s *supervisor) Receive(ctx actor.Context) {
 	case *buried:
 		s.burying--
 		s.tellQueue(ctx, &lost{delivery: m.delivery})
+	case *listenOn:
+		s.listenOn(ctx, m)
 	case *quitDone:
 		s.quitting--
 	case *respawnQueue:
@@ -160,14 +164,14 @@ func (s *supervisor) jobs(ctx actor.Context) []queue.Job {
 }
 
 // start spawns the first delivery actor of a new connection.
-func (s *supervisor) start(ctx actor.Context, job queue.Job) {
-	if s.current(job) {
-		s.spawnDelivery(ctx, job, nil)
+func (s *supervisor) start(ctx actor.Context, m *startDelivery) {
+	if s.current(m.job) {
+		s.spawnDelivery(ctx, m.job, m.under, nil)
 	}
 }
 
-func (s *supervisor) spawnDelivery(ctx actor.Context, job queue.Job, conn *outbound.Conn) {
-	d := s.h.newDelivery(job, conn)
+func (s *supervisor) spawnDelivery(ctx actor.Context, job queue.Job, under *setup, conn *outbound.Conn) {
+	d := s.h.newDelivery(job, under, conn)
 	if s.aborting {
 		d.attempt.cancel()
 	}
@@ -177,11 +181,17 @@ func (s *supervisor) spawnDelivery(ctx actor.Context, job queue.Job, conn *outbo
 }
 
 // handOn moves a connection to a fresh actor. A job of an epoch that is over, or
-// one that comes while draining, is not begun: it counts as no attempt.
+// one that comes while draining, is not begun: it counts as no attempt. A connection made
+// under another configuration is not used for it (a queue that died in between has not
+// told them apart): it gets one of its own.
 func (s *supervisor) handOn(ctx actor.Context, m *handoff) {
 	s.stop(ctx, m.from)
 	if s.current(m.job) && !s.draining && m.conn != nil {
-		s.spawnDelivery(ctx, m.job, m.conn)
+		if m.made != m.under {
+			s.quit(ctx, m.conn)
+			m.conn = nil
+		}
+		s.spawnDelivery(ctx, m.job, m.under, m.conn)
 		return
 	}
 	s.quit(ctx, m.conn)
@@ -256,9 +266,11 @@ func (s *supervisor) terminated(ctx actor.Context, who *actor.PID) {
 	case s.inlets[who.Id] != nil:
 		in := s.inlets[who.Id]
 		s.forget(who)
-		if !in.closing.Load() {
-			s.spawnListener(ctx, in)
+		if in.closing.Load() {
+			in.net.Close()
+			return
 		}
+		s.spawnListener(ctx, in)
 	default:
 		s.deliveryDied(ctx, who)
 	}

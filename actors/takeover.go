@@ -8,7 +8,7 @@ import (
 // passage is how the connection goes on to the next message.
 func (a *attempt) passage() outbound.Passage {
 	inTLS := a.conn.Socket.State().On
-	t := a.h.transport(a.job.Transport).Config
+	t := a.transport().Config
 	p := outbound.PassageOf(inTLS, t.TLSHandoff, t.TLSHandoffFallback, inTLS && a.h.handoffs.has(a.job.Host))
 	if p == outbound.ShutDown && a.conn.Anonymous != "" { // only the first message of a connection may go without AUTH
 		return outbound.Reconnect
@@ -41,7 +41,7 @@ func (a *attempt) takeOver() bool {
 }
 
 func (a *attempt) shutDown() bool {
-	t := a.h.transport(a.job.Transport)
+	t := a.transport()
 	settings, fault := t.Settings(a.conn.Target)
 	if fault != nil { // a new connection says so too, and is judged
 		a.h.quit(a.take())

@@ -23,7 +23,7 @@ func TestH3NothingIsDecidedByATakeOver(t *testing.T) {
 				h.when("fin")
 				r := relayOn(t, t.TempDir(), h.hop, nil, `tls_handoff_fallback = "reconnect"`)
 				host := queue.HostAddr{Name: "127.0.0.1", Addr: mustAddrPort(h.addr)}
-				settings, fault := r.transport("smtp").Settings(target(host))
+				settings, fault := r.setup.Load().transports["smtp"].Settings(target(host))
 				if fault != nil {
 					t.Fatal(fault)
 				}
@@ -35,7 +35,7 @@ func TestH3NothingIsDecidedByATakeOver(t *testing.T) {
 					r.handoffs.learn(host, time.Hour, "test")
 				}
 				id := r.keep(t)
-				a := r.newDelivery(queue.Job{Message: id, Transport: "smtp", Host: host, Rcpts: []int{0}, LastHost: true}, conn).attempt
+				a := r.newDelivery(queue.Job{Message: id, Transport: "smtp", Host: host, Rcpts: []int{0}, LastHost: true}, r.setup.Load(), conn).attempt
 				a.run()
 				got := a.report
 				if !got.Again || got.Open || got.Host != queue.HostUntried || len(got.Outcomes) > 0 || got.Error != "" || a.conn != nil {

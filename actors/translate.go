@@ -16,36 +16,12 @@ import (
 // each other: the configuration's words to outbound's and the queue's, route's
 // answers to the queue's.
 
-func (d *Daemon) transport(name string) *outbound.Transport { return d.transports[name] }
-
-func (d *Daemon) queueSettings(epoch queue.Epoch) queue.Settings {
-	return queue.Settings{
-		Epoch:             epoch,
-		RemoteMaxParallel: d.cfg.RemoteMaxParallel,
-		Limits:            d.limits,
-		Rules:             d.retry,
-		Address:           d.address,
-		Domains:           d.domains,
-
-		IgnoreBounceErrorsAfter: d.cfg.IgnoreBounceErrorsAfter,
-		DelayWarning:            d.cfg.DelayWarning,
-	}
-}
-
-func (d *Daemon) limits(transport string) queue.Limits {
-	t := d.cfg.Transports[transport]
-	if t == nil {
-		return queue.Limits{MaxConnections: 1, BatchMax: 1}
-	}
-	return queue.Limits{MaxConnections: t.MaxConnections, BatchMax: t.BatchMax, Linger: t.ConnectionLinger, MaxRate: t.MaxMessageRate, MaxTry: t.HostsMaxTry}
-}
-
 // routeTimeout bounds the look-ups of one message's routing.
 const routeTimeout = time.Minute
 
 // routeNow routes from what is known already; ok is false where a name has to be looked up.
-func (d *Daemon) routeNow(env *spool.Envelope, rcpts []int) (routed, bool) {
-	dests, faults, ok := d.router.Known(env, rcpts)
+func (s *setup) routeNow(env *spool.Envelope, rcpts []int) (routed, bool) {
+	dests, faults, ok := s.router.Known(env, rcpts)
 	if !ok {
 		return routed{}, false
 	}
@@ -54,19 +30,19 @@ func (d *Daemon) routeNow(env *spool.Envelope, rcpts []int) (routed, bool) {
 
 // routeLater routes with look-ups, in a goroutine of its own, and tells the queue.
 // A panic in it is a fault of routing: tried again at the retry time.
-func (d *Daemon) routeLater(to *actor.PID, key string, env *spool.Envelope, rcpts []int) {
+func (d *Daemon) routeLater(to *actor.PID, under *setup, key string, env *spool.Envelope, rcpts []int) {
 	go func() {
 		r := routed{id: env.ID, faults: []queue.RouteFault{{Recipients: rcpts, Text: "routing failed by a fault of mtad: see the panic log"}}}
 		defer func() {
 			if fault := recover(); fault != nil {
 				d.panicked("routing", fault)
 			}
-			r.key = key
+			r.under, r.rcpts, r.key = under, rcpts, key
 			d.root.Send(to, &r)
 		}()
 		ctx, cancel := context.WithTimeout(context.Background(), routeTimeout)
 		defer cancel()
-		dests, faults := d.router.Route(ctx, env, rcpts)
+		dests, faults := under.router.Route(ctx, env, rcpts)
 		r = answer(env.ID, dests, faults)
 	}()
 }

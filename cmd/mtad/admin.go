@@ -22,6 +22,8 @@ type adminServer struct {
 	log    *mainlog.Log
 	http   *admin.Server // nil without an address
 
+	reloads *reloader
+
 	drainOnce sync.Once
 	drain     chan struct{} // closed by POST drain
 }
@@ -37,8 +39,8 @@ func ensureToken(cfg *config.Config) (string, error) {
 }
 
 // serveAdmin starts to answer on l, nil for none.
-func serveAdmin(cfg *config.Config, l net.Listener, token string, d *actors.Daemon, sp *spool.Spool, log *mainlog.Log) (*adminServer, error) {
-	s := &adminServer{daemon: d, spool: sp, log: log, drain: make(chan struct{})}
+func serveAdmin(cfg *config.Config, l net.Listener, token string, d *actors.Daemon, sp *spool.Spool, log *mainlog.Log, reloads *reloader) (*adminServer, error) {
+	s := &adminServer{daemon: d, spool: sp, log: log, reloads: reloads, drain: make(chan struct{})}
 	if l == nil {
 		return s, nil
 	}
@@ -116,11 +118,7 @@ func hostView(h queue.HostState) admin.Host {
 func (s *adminServer) Drain(string) { s.drainOnce.Do(func() { close(s.drain) }) }
 
 // Reload does what HUP does.
-func (s *adminServer) Reload(string) (string, error) {
-	err := s.log.Reopen()
-	admin.ObserveReload(err)
-	return "log files opened anew; the configuration is read at start only", err
-}
+func (s *adminServer) Reload(string) (string, error) { return s.reloads.reload() }
 
 // Ready reports whether new mail is accepted, or why not.
 func (s *adminServer) Ready() (bool, string) {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"mtad/internal/admin"
 )
@@ -31,6 +33,11 @@ func tellDaemon(name string, tell func(*admin.Client, context.Context) (string, 
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
 	outcome, err := tell(client, ctx)
+	if wrong := (admin.WrongConfig{}); errors.As(err, &wrong) {
+		fmt.Fprintln(stderr, strings.Join(wrong.Mistakes, "\n"))
+		fmt.Fprintf(stderr, "mtad %s: %v\n", name, err)
+		return exitConfig
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "mtad %s: %v\n", name, err)
 		return exitFailed

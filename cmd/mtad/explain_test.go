@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"mtad/actors"
+	"mtad/internal/certs"
 	"mtad/internal/config"
 	"mtad/internal/explain"
 	loads "mtad/internal/load"
@@ -27,9 +28,11 @@ type small struct {
 	file, smtp, admin string
 	sink              *loads.Sink
 
-	log *mainlog.Log
-	hop string   // where the sink is
-	ids []string // found in the spool
+	log    *mainlog.Log
+	daemon *actors.Daemon
+	web    *adminServer
+	hop    string   // where the sink is
+	ids    []string // found in the spool
 }
 
 func listenTest(t *testing.T) net.Listener {
@@ -85,13 +88,15 @@ func (d *small) serve(t *testing.T, cfg *config.Config, smtp, web net.Listener) 
 		t.Fatal(err)
 	}
 	t.Cleanup(dns.Close)
-	daemon := actors.Start(actors.Options{Config: cfg, DNS: dns, Spool: sp, Log: log, Version: version, Fatal: func(any) {},
+	keys := certs.NewStore(certs.Options{Dir: cfg.Dir, SpoolDir: cfg.SpoolDirectory, Hostname: cfg.PrimaryHostname})
+	daemon := actors.Start(actors.Options{Config: cfg, DNS: dns, Spool: sp, Log: log, Version: version, Certs: keys, Fatal: func(any) {},
 		Listeners: []actors.Bound{{Listener: smtp, Listen: cfg.Listen[0]}}})
 	<-daemon.Running()
-	server, err := serveAdmin(cfg, web, token, daemon, sp, log)
+	server, err := serveAdmin(cfg, web, token, daemon, sp, log, &reloader{started: cfg, daemon: daemon, log: log, certs: keys})
 	if err != nil {
 		t.Fatal(err)
 	}
+	d.daemon, d.web = daemon, server
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()

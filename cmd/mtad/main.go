@@ -34,7 +34,7 @@ func commands() []command {
 		{"queue", "look at and act on the queue of a running daemon", runQueue},
 		{"explain", "say what would be done with mail for an address, and why", runExplain},
 		{"drain", "end a running daemon as SIGTERM does", runDrain},
-		{"reload", "let a running daemon open its log files anew", runReload},
+		{"reload", "let a running daemon take over its changed configuration", runReload},
 		{"send", "a test client that submits mail", runSend},
 		{"sink", "a test server that accepts and counts mail", runSink},
 		{"expand", "expand strings as the daemon would", runExpand},
@@ -124,14 +124,19 @@ func configFlag(fs *flag.FlagSet) *string {
 
 // load reads the configuration, or prints all that is wrong with it.
 func load(file string, stderr io.Writer) (*config.Config, int) {
-	cfg, err := config.Load(file)
+	cfg, err := read(file)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return nil, exitConfig
 	}
-	if err := checkUsers(cfg); err != nil {
-		fmt.Fprintln(stderr, err)
-		return nil, exitConfig
-	}
 	return cfg, exitOK
+}
+
+// read reads and checks the configuration; the error is a *config.Errors.
+func read(file string) (*config.Config, error) {
+	cfg, err := config.Load(file)
+	if err == nil {
+		err = checkUsers(cfg)
+	}
+	return cfg, err
 }

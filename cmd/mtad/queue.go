@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mtad/internal/admin"
+	"mtad/internal/config"
 	"mtad/internal/selector"
 	"mtad/internal/spell"
 )
@@ -252,11 +253,12 @@ func (q *queueCommand) text() string {
 
 // newClient finds the daemon by the configuration; nil with an exit status where it cannot.
 func newClient(file string, stderr io.Writer) (*admin.Client, int) {
-	cfg, status := load(file, stderr)
-	if status != exitOK {
-		return nil, status
+	found, err := config.FindAdmin(file)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return nil, exitConfig
 	}
-	client, err := admin.NewClient(cfg.Admin)
+	client, err := admin.NewClient(found)
 	if err != nil {
 		fmt.Fprintln(stderr, "mtad: "+err.Error())
 		return nil, exitFailed

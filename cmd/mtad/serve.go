@@ -88,14 +88,16 @@ func serve(cfg *config.Config, stderr io.Writer) error {
 	}
 	defer names.Close()
 
-	d := actors.Start(actors.Options{Config: cfg, Spool: sp, Log: log, Listeners: bound, Version: version, Certs: certificates(cfg, log), DNS: names, Names: names.ReverseNames, Fatal: func(reason any) {
+	keys := certificates(cfg, log)
+	d := actors.Start(actors.Options{Config: cfg, Spool: sp, Log: log, Listeners: bound, Version: version, Certs: keys, DNS: names, Names: names.ReverseNames, Fatal: func(reason any) {
 		log.Panic(fmt.Sprintf("the supervisor failed: %v; mtad ends, what it acknowledged is in the spool", reason), nil)
 		log.Close()
 		os.Exit(exitFailed)
 	}})
 	go watchSpool(events, d)
 
-	web, err := serveAdmin(cfg, adminSocket, token, d, sp, log)
+	reloads := &reloader{started: cfg, daemon: d, log: log, certs: keys}
+	web, err := serveAdmin(cfg, adminSocket, token, d, sp, log, reloads)
 	if err != nil {
 		return err
 	}
@@ -103,7 +105,7 @@ func serve(cfg *config.Config, stderr io.Writer) error {
 
 	sayStarted(cfg, log, stderr, bound)
 	notify("READY=1")
-	return untilDrained(cfg, d, log, signals, web)
+	return untilDrained(d, log, signals, web)
 }
 
 // newResolver asks the DNS servers that the configuration or the system names.
@@ -112,12 +114,12 @@ func newResolver(cfg *config.Config) (*resolver.Resolver, error) {
 }
 
 // untilDrained waits for signals and carries them out.
-func untilDrained(cfg *config.Config, d *actors.Daemon, log *mainlog.Log, signals <-chan os.Signal, web *adminServer) error {
+func untilDrained(d *actors.Daemon, log *mainlog.Log, signals <-chan os.Signal, web *adminServer) error {
 	for {
 		select {
 		case s := <-signals:
 			if s == syscall.SIGHUP {
-				reopen(log)
+				web.reloads.reload() // the log has the outcome
 				continue
 			}
 			log.Stopping(s.String())
@@ -127,7 +129,7 @@ func untilDrained(cfg *config.Config, d *actors.Daemon, log *mainlog.Log, signal
 		break
 	}
 	notify("STOPPING=1")
-	ctx, cancel := context.WithTimeout(context.Background(), cfg.DrainTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), d.Config().DrainTimeout)
 	defer cancel()
 	go func() {
 		for s := range signals {
@@ -144,12 +146,6 @@ func untilDrained(cfg *config.Config, d *actors.Daemon, log *mainlog.Log, signal
 		log.Stopped("drained")
 	}
 	return nil
-}
-
-func reopen(log *mainlog.Log) {
-	if err := log.Reopen(); err != nil {
-		log.Panic("cannot open the log files anew, writing to the old ones: "+err.Error(), nil)
-	}
 }
 
 // bind opens every [[listen]] and the admin address (nil without one), or takes
@@ -238,6 +234,12 @@ func openSpool(cfg *config.Config, log *mainlog.Log, events chan<- spool.Event) 
 // certificate is made now: by the first client it would be waited for.
 func certificates(cfg *config.Config, log *mainlog.Log) *certs.Store {
 	store := certs.NewStore(certs.Options{Dir: cfg.Dir, SpoolDir: cfg.SpoolDirectory, Hostname: cfg.PrimaryHostname, Warn: log.Warning})
+	makeCertificate(cfg, store, log)
+	metrics.RegisterMetricsWriter(store.WriteMetrics)
+	return store
+}
+
+func makeCertificate(cfg *config.Config, store *certs.Store, log *mainlog.Log) {
 	if s := cfg.TLSCertificate; s != nil {
 		if name, ok := s.Constant(); ok && name == "self-signed" {
 			if _, err := store.Server(certs.Server{Certificate: name}); err != nil {
@@ -245,8 +247,6 @@ func certificates(cfg *config.Config, log *mainlog.Log) *certs.Store {
 			}
 		}
 	}
-	metrics.RegisterMetricsWriter(store.WriteMetrics)
-	return store
 }
 
 // watchSpool stops deliveries when a sync has failed: no outcome can be recorded

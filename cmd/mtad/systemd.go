@@ -3,10 +3,11 @@ package main
 import (
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"strconv"
 	"strings"
+
+	"mtad/internal/config"
 )
 
 // notify tells a service manager of our state (sd_notify(3)): "READY=1",
@@ -54,29 +55,15 @@ func inherited() (sockets, error) {
 		if err != nil {
 			return nil, fmt.Errorf("socket %d of LISTEN_FDS is not a listening stream socket: %w", fd, err)
 		}
-		socks[endpoint(l.Addr().String())] = l
+		socks[config.Endpoint(l.Addr().String())] = l
 	}
 	return socks, nil
 }
 
 // take returns the socket for an address of the configuration, once; nil: there is none.
 func (s sockets) take(address string) net.Listener {
-	key := endpoint(address)
+	key := config.Endpoint(address)
 	l := s[key]
 	delete(s, key)
 	return l
-}
-
-// endpoint makes equal what means the same: ":25", "0.0.0.0:25" and "[::]:25".
-func endpoint(address string) string {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return address
-	}
-	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
-		return ":" + port
-	} else if err == nil {
-		host = ip.Unmap().String()
-	}
-	return net.JoinHostPort(host, port)
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -57,16 +58,19 @@ func userCommand(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 
 // checkUsers reads every server_users file of a configuration.
 func checkUsers(cfg *config.Config) error {
-	var faults []error
-	for _, a := range cfg.Authenticators {
+	var faults []config.Mistake
+	for i, a := range cfg.Authenticators {
 		if a.ServerUsers == "" {
 			continue
 		}
 		if _, err := auth.OpenUsers(a.ServerUsers, nil); err != nil {
-			faults = append(faults, fmt.Errorf("%s: authenticator %q: server_users: %w", cfg.File, a.Name, err))
+			faults = append(faults, cfg.Mistake([]string{"authenticator", strconv.Itoa(i), "server_users"}, "%v", err))
 		}
 	}
-	return errors.Join(faults...)
+	if faults == nil {
+		return nil
+	}
+	return &config.Errors{Mistakes: faults}
 }
 
 func addUser(file, name string, plain bool, stdin *os.File, stderr io.Writer) error {

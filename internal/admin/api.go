@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
+	"mtad/internal/config"
 	"mtad/internal/mainlog"
 	"mtad/spool"
 )
@@ -66,7 +68,8 @@ type QueuedRecipient struct {
 }
 
 type errorReply struct {
-	Error string `json:"error"`
+	Error    string   `json:"error"`
+	Mistakes []string `json:"mistakes,omitempty"` // of a configuration: "file:line: option: what is wrong"
 }
 
 type outcomeReply struct {
@@ -86,7 +89,9 @@ func reply(w http.ResponseWriter, code int, v any) {
 	json.NewEncoder(w).Encode(v) // an error here means that the client has gone
 }
 
-func fail(w http.ResponseWriter, code int, text string) { reply(w, code, errorReply{text}) }
+func fail(w http.ResponseWriter, code int, text string) {
+	reply(w, code, errorReply{Error: text})
+}
 
 // failed answers an error of the daemon's.
 func failed(w http.ResponseWriter, err error) {
@@ -153,12 +158,36 @@ func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 	outcome, err := s.opt.Daemon.Reload(who(r))
-	s.audit(r, "reload", "", outcome, err)
-	if err != nil {
+	first, _, _ := strings.Cut(outcome, "\n") // the log has the rest already
+	wrong := WrongConfig{}
+	if faults := new(config.Errors); errors.As(err, &faults) {
+		for _, m := range faults.Mistakes {
+			wrong.Mistakes = append(wrong.Mistakes, m.String())
+		}
+		err = wrong
+	}
+	s.audit(r, "reload", "", first, err)
+	switch {
+	case wrong.Mistakes != nil:
+		reply(w, http.StatusUnprocessableEntity, errorReply{wrong.Error(), wrong.Mistakes})
+		return
+	case err != nil:
 		fail(w, http.StatusConflict, err.Error())
 		return
 	}
 	reply(w, http.StatusOK, outcomeReply{outcome})
+}
+
+// WrongConfig is the error of a reload that a wrong configuration has kept from happening.
+type WrongConfig struct {
+	Mistakes []string // "file:line: option: what is wrong"
+}
+
+func (w WrongConfig) Error() string {
+	if len(w.Mistakes) == 1 {
+		return "a mistake in the configuration; the old one stays in force"
+	}
+	return fmt.Sprintf("%d mistakes in the configuration; the old one stays in force", len(w.Mistakes))
 }
 
 func (s *Server) audit(r *http.Request, verb, target, result string, err error) {

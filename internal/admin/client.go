@@ -131,7 +131,8 @@ func (c *Client) Drain(ctx context.Context) (outcome string, err error) {
 	return v.Outcome, err
 }
 
-// Reload does what HUP does; an error means that the old configuration stays in force.
+// Reload does what HUP does; an error means that the old configuration stays in
+// force, a WrongConfig that it is to be mended.
 func (c *Client) Reload(ctx context.Context) (outcome string, err error) {
 	var v outcomeReply
 	err = c.ask(ctx, "POST", "/api/v1/reload", nil, &v)
@@ -188,6 +189,9 @@ func readAnswer(answer *http.Response, out any) error {
 	}
 	if answer.StatusCode == http.StatusUnauthorized {
 		return errors.New("the daemon does not take the token: was token_file changed since it started?")
+	}
+	if e.Mistakes != nil {
+		return WrongConfig{e.Mistakes}
 	}
 	return errors.New(e.Error)
 }

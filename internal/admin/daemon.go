@@ -45,7 +45,9 @@ type Daemon interface {
 	Resume(ctx context.Context, scope, pattern string) (found bool, err error)
 	// Drain begins what TERM begins, and returns at once.
 	Drain(who string)
-	// Reload does what HUP does and says in one sentence what it did.
+	// Reload does what HUP does and says what it did, one change a line. An error
+	// means that the old configuration stays in force; a *config.Errors has all that
+	// is wrong with the new one.
 	Reload(who string) (outcome string, err error)
 	// Ready reports whether new mail is accepted, or why not.
 	Ready() (ready bool, reason string)

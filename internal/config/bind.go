@@ -27,7 +27,7 @@ type binder struct {
 }
 
 func newBinder(file, dir string, lines index) *binder {
-	cfg := &Config{File: file, Dir: dir}
+	cfg := &Config{File: file, Dir: dir, lines: lines}
 	cfg.PrimaryHostname, _ = os.Hostname()
 	if checkHostName(cfg.PrimaryHostname) != nil {
 		cfg.PrimaryHostname = "localhost"
@@ -71,6 +71,9 @@ func under(path []string, name string) []string {
 // config binds a whole file.
 func (b *binder) config(tree map[string]any) {
 	b.table(reflect.ValueOf(b.cfg).Elem(), tree, nil)
+	if _, ok := tree["primary_hostname"]; !ok {
+		b.say("", "primary_hostname", saying{is: b.cfg.PrimaryHostname, text: strconv.Quote(b.cfg.PrimaryHostname), path: []string{"primary_hostname"}, restart: "refused"})
+	}
 	if _, ok := tree["check_spool_space"]; !ok {
 		b.cfg.CheckSpoolSpace = 10<<20 + b.cfg.MessageSizeLimit
 	}
@@ -121,6 +124,7 @@ func options(v reflect.Value) []option {
 func (b *binder) table(v reflect.Value, table map[string]any, path []string) {
 	known := map[string]bool{}
 	all := options(v)
+	name := tableName(path, table)
 	for _, o := range all {
 		known[o.name] = true
 		raw, given := table[o.name]
@@ -129,6 +133,7 @@ func (b *binder) table(v reflect.Value, table map[string]any, path []string) {
 		}
 		if given {
 			b.set(o, raw, under(path, o.name))
+			b.record(o, raw, under(path, o.name), name)
 		} else if o.tag.Get("kind") == "required" {
 			b.wrong(path, "%s is missing", o.name)
 		}

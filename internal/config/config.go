@@ -29,6 +29,8 @@ import (
 //	oneof:"a b"       for words
 //	vars:"host"       for kind expanded: the variables there are
 //	first:"value"     stands in config.toml, with this value
+//	secret:"yes"      its value is not to be logged
+//	restart:"refused" a reload that changes it fails; restart:"later": the new value holds from the next start on
 //	example:"value"   stands there as a comment, where there is no default
 
 // Config is a checked configuration. It is never changed after Load.
@@ -37,13 +39,13 @@ type Config struct {
 	Dir  string // its folder: relative file names start here
 
 	// Name of this host: in the banner, in EHLO, in Received: lines, and what @ means in a list.
-	PrimaryHostname string `opt:"primary_hostname" unset:"the machine's name" example:"relay.example.net"`
+	PrimaryHostname string `opt:"primary_hostname" restart:"refused" unset:"the machine's name" example:"relay.example.net"`
 	// Folder that holds the messages. It is made if it is missing; one daemon uses it at a time.
-	SpoolDirectory string `opt:"spool_directory" kind:"file" default:"spool.d" first:"spool.d"`
+	SpoolDirectory string `opt:"spool_directory" restart:"refused" kind:"file" default:"spool.d" first:"spool.d"`
 	// Log files; %s stands for main, reject and panic. "stderr" writes all three to standard error.
-	LogFilePath string `opt:"log_file_path" kind:"logfile" default:"log/%slog" first:"log/%slog"`
+	LogFilePath string `opt:"log_file_path" restart:"later" kind:"logfile" default:"log/%slog" first:"log/%slog"`
 	// Form of log lines: "exim" is what exigrep and eximstats read, "json" is one object a line.
-	LogFormat string `opt:"log_format" default:"exim" oneof:"exim json"`
+	LogFormat string `opt:"log_format" restart:"later" default:"exim" oneof:"exim json"`
 
 	// Hosts that may send mail to any domain through this one. Nobody else may, except to relay_domains.
 	HostAcceptRelay *lists.HostList `opt:"host_accept_relay" unset:"nobody" first:"[\"127.0.0.1\", \"::1\"]"`
@@ -71,9 +73,9 @@ type Config struct {
 	// Groups for the key exchange, separated by colons, such as "X25519:P-256". The engine's default begins with the post-quantum X25519MLKEM768, so that what is recorded today cannot be read once there are quantum computers. With clients that offer it, it costs 40 to 85 microseconds of CPU more for a session in TLS 1.3, a tenth of what an RSA certificate costs: see docs/performance.md.
 	TLSGroups string `opt:"tls_groups" unset:"the engine's" example:"X25519:P-256"`
 	// Log the cipher of TLS sessions (X=).
-	TLSLogCipher bool `opt:"tls_log_cipher" default:"true"`
+	TLSLogCipher bool `opt:"tls_log_cipher" restart:"later" default:"true"`
 	// Log the name in the peer's certificate (DN=).
-	TLSLogPeerDN bool `opt:"tls_log_peerdn" default:"false"`
+	TLSLogPeerDN bool `opt:"tls_log_peerdn" restart:"later" default:"false"`
 	// Hosts that may send mail to any domain while they are in TLS. Without tls_verify_hosts and tls_verify_certificates everybody among them may who can say STARTTLS.
 	TLSHostAcceptRelay *lists.HostList `opt:"tls_host_accept_relay" unset:"nobody" example:"[\"192.0.2.0/24\"]"`
 
@@ -107,9 +109,9 @@ type Config struct {
 	// How long what is in hand may go on after TERM, INT or "mtad drain".
 	DrainTimeout time.Duration `opt:"drain_timeout" default:"30s" min:"0s"`
 	// Free space on the spool's disk below which mail is answered 452.
-	CheckSpoolSpace int64 `opt:"check_spool_space" unset:"10M + message_size_limit" min:"0" example:"60M"`
+	CheckSpoolSpace int64 `opt:"check_spool_space" restart:"later" unset:"10M + message_size_limit" min:"0" example:"60M"`
 	// Free inodes on the spool's disk below which mail is answered 452.
-	CheckSpoolInodes int64 `opt:"check_spool_inodes" kind:"count" default:"100" min:"0"`
+	CheckSpoolInodes int64 `opt:"check_spool_inodes" restart:"later" kind:"count" default:"100" min:"0"`
 	// How long a bounce that cannot be delivered is kept, frozen: nobody is left to tell. Then it is tried once more, and discarded with a line in the log where that fails. 0 discards it at once.
 	IgnoreBounceErrorsAfter time.Duration `opt:"ignore_bounce_errors_after" default:"2d" min:"0s"`
 	// Ages of a message at which its sender is warned that it waits, as "4h:8h:24h"; behind the last one, the last interval goes on, and one time alone is the interval. Bounces, and mail from lists and programs (List-ID:, Precedence: bulk, Auto-Submitted:), draw no warning. 0 is off.
@@ -118,11 +120,11 @@ type Config struct {
 	RemoteMaxParallel int `opt:"remote_max_parallel" default:"200" min:"1"`
 
 	// DNS servers to ask: addresses, with a port or without. They have to be recursive ones.
-	DNSServers []string `opt:"dns_servers" kind:"servers" unset:"those of /etc/resolv.conf, read again when it changes" example:"[\"127.0.0.1\", \"[2001:db8::53]:53\"]"`
+	DNSServers []string `opt:"dns_servers" restart:"later" kind:"servers" unset:"those of /etc/resolv.conf, read again when it changes" example:"[\"127.0.0.1\", \"[2001:db8::53]:53\"]"`
 	// How long one DNS server has for an answer. A look-up ends after 30s, whatever these two say.
-	DNSRetrans time.Duration `opt:"dns_retrans" unset:"as /etc/resolv.conf says, or 5s" min:"10ms" example:"2s"`
+	DNSRetrans time.Duration `opt:"dns_retrans" restart:"later" unset:"as /etc/resolv.conf says, or 5s" min:"10ms" example:"2s"`
 	// How often DNS servers that do not answer are asked.
-	DNSRetry int `opt:"dns_retry" unset:"as /etc/resolv.conf says, or 2" min:"1" max:"10" example:"3"`
+	DNSRetry int `opt:"dns_retry" restart:"later" unset:"as /etc/resolv.conf says, or 2" min:"1" max:"10" example:"3"`
 	// Send no mail to the IPv6 addresses of hosts that are given by name. Without it they are tried after a host's IPv4 addresses, and passed over where this machine has no route to them.
 	DisableIPv6 bool `opt:"disable_ipv6" default:"false"`
 
@@ -134,9 +136,9 @@ type Config struct {
 	EnhancedStatusAdvertiseHosts *lists.HostList `opt:"enhanced_status_advertise_hosts" unset:"none" example:"*"`
 
 	// User to become once the ports are bound, where the daemon is started as root.
-	User string `opt:"user" unset:"whoever started it" example:"mtad"`
+	User string `opt:"user" restart:"refused" unset:"whoever started it" example:"mtad"`
 	// Group to become along with user.
-	Group string `opt:"group" unset:"the user's own" example:"mtad"`
+	Group string `opt:"group" restart:"refused" unset:"the user's own" example:"mtad"`
 
 	// [[listen]]: an address to accept mail on. Without one it is 127.0.0.1:25.
 	Listen []Listen `opt:"listen"`
@@ -159,6 +161,11 @@ type Config struct {
 	AddressLists map[string][]string `opt:"addresslist" kind:"named"`
 
 	Warnings []string // for check and the log at start: not errors, but worth saying
+
+	// What was said, and where: changes.go.
+	said  map[string]sayings
+	order []ordered
+	lines index
 }
 
 // Times is a list of ascending times.
@@ -189,20 +196,20 @@ type Authenticator struct {
 	// plaintext: what the client is asked for, one item a prompt. One prompt takes all strings at once, as PLAIN sends them.
 	ServerPrompts []string `opt:"server_prompts" kind:"prompts" unset:"\"Username:\" and \"Password:\" for LOGIN, an empty one for all others"`
 	// plaintext, external: lets the client in where it expands to yes, true or 1, and not where it expands to no, false, 0, nothing, or is forced to fail; anything else is answered 454. $auth1, $auth2 and $auth3 (or $1 to $3) are the strings that the client sent: with PLAIN $auth2 is the name and $auth3 the secret, with LOGIN $auth1 and $auth2, with EXTERNAL $auth1 is the name in the certificate. As in ${if crypteq{$auth3}{${lookup{$auth2}lsearch{passwd}}}}.
-	ServerCondition *expand.String `opt:"server_condition" vars:"auth" unset:"nobody, unless server_users knows them"`
+	ServerCondition *expand.String `opt:"server_condition" secret:"yes" vars:"auth" unset:"nobody, unless server_users knows them"`
 	// cram_md5: the secret of user $auth1; forced to fail where there is no such user, as in ${lookup{$auth1}lsearch{secrets}{$value}fail}.
-	ServerSecret *expand.String `opt:"server_secret" vars:"auth" unset:"what server_users has as plain"`
+	ServerSecret *expand.String `opt:"server_secret" secret:"yes" vars:"auth" unset:"what server_users has as plain"`
 	// $authenticated_id of who was let in.
 	ServerSetID *expand.String `opt:"server_set_id" vars:"auth" unset:"the name that was given"`
 	// Offers the mechanism unless it expands to no, false, 0, nothing, or is forced to fail. "${if def:tls_cipher}" offers it in TLS only.
 	ServerAdvertiseCondition *expand.String `opt:"server_advertise_condition" vars:"session" unset:"it is offered to all"`
 
 	// plaintext, where mtad is the client: the strings to send, a list of which each item is expanded for itself. "^" in it is the NUL that PLAIN puts between its parts, "^^" is a caret; in the form of one string a colon is doubled. LOGIN: [\"\", \"user\", \"secret\"], where the first, empty one says that no initial response is sent. Any option whose name begins with client_ makes the authenticator one for sending; hosts_try_auth and hosts_require_auth of the transport say where it is used.
-	ClientSend []*expand.String `opt:"client_send" kind:"sends" vars:"host" unset:"made of client_name and client_secret"`
+	ClientSend []*expand.String `opt:"client_send" secret:"yes" kind:"sends" vars:"host" unset:"made of client_name and client_secret"`
 	// Name to authenticate as. With external it may be left out: the certificate (tls_certificate of the transport) has it.
 	ClientName *expand.String `opt:"client_name" vars:"host" unset:"none" example:"user"`
 	// Secret of client_name. An expansion can keep it out of this file, as in ${lookup{$host}lsearch{/etc/mtad/secrets}}.
-	ClientSecret *expand.String `opt:"client_secret" vars:"host" unset:"none" example:"${readfile{/etc/mtad/secret}{}}"`
+	ClientSecret *expand.String `opt:"client_secret" secret:"yes" vars:"host" unset:"none" example:"${readfile{/etc/mtad/secret}{}}"`
 	// Sends a secret of PLAIN or LOGIN on a connection without TLS too.
 	ClientAllowClear bool `opt:"client_allow_clear" default:"false"`
 }
@@ -334,7 +341,7 @@ type RetryStep struct {
 // Admin is [admin].
 type Admin struct {
 	// IP address and port of metrics, health and the queue API. One that is not a loopback address needs a token_file.
-	Address string `opt:"address" unset:"off" first:"127.0.0.1:9925"`
+	Address string `opt:"address" restart:"refused" unset:"off" first:"127.0.0.1:9925"`
 	// File with the token that everything but metrics, health and the page asks for. It is made, readable by its owner only, if it is missing; without this option that part is off.
-	TokenFile string `opt:"token_file" kind:"file" unset:"off" first:"admin.token"`
+	TokenFile string `opt:"token_file" restart:"refused" kind:"file" unset:"off" first:"admin.token"`
 }

@@ -209,6 +209,7 @@ token_file = "admin.token"
 	seen.TLSAdvertiseHosts, seen.TLSHosts, seen.TLSVerifyHosts, seen.TLSHostAcceptRelay = nil, nil, nil, nil
 	seen.TLSCertificate, seen.TLSPrivateKey, seen.TLSDHParam, seen.TLSVerifyCiphers, seen.TLSVerifyCertificates = nil, nil, nil, nil, nil
 	seen.SMTPBanner, seen.ReceivedHeaderText, seen.Warnings = nil, nil, nil
+	seen.said, seen.order, seen.lines = nil, nil, nil
 	seen.Routers = slices.Clone(cfg.Routers)
 	seen.Routers[0].Domains, seen.Retry = nil, slices.Clone(cfg.Retry)
 	seen.Retry[0].Domains, seen.Retry[0].Addresses = nil, nil

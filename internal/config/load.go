@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -66,13 +67,9 @@ func readFile(file string) ([]byte, error) {
 // parse is Load without the file: syntax, then options one by one, then what
 // they say of each other.
 func parse(file, dir string, text []byte) (*Config, error) {
-	lines, line, err := makeIndex(text)
+	lines, tree, err := decode(file, text)
 	if err != nil {
-		return nil, &Errors{[]Mistake{{file, line, "", err.Error()}}}
-	}
-	var tree map[string]any
-	if _, err := toml.NewDecoder(bytes.NewReader(text)).Decode(&tree); err != nil {
-		return nil, &Errors{[]Mistake{syntaxMistake(file, err)}}
+		return nil, err
 	}
 	b := newBinder(file, dir, lines)
 	b.config(tree)
@@ -84,6 +81,45 @@ func parse(file, dir string, text []byte) (*Config, error) {
 		b.cfg.Warnings = append(b.cfg.Warnings, w.String())
 	}
 	return b.cfg, nil
+}
+
+// FindAdmin reads [admin] and looks at nothing else: with that a running daemon is found
+// by a file that has mistakes elsewhere.
+func FindAdmin(file string) (Admin, error) {
+	dir, err := filepath.Abs(filepath.Dir(file))
+	if err != nil {
+		return Admin{}, err
+	}
+	text, err := readFile(file)
+	if err != nil {
+		return Admin{}, &Errors{[]Mistake{{file, 1, "", err.Error()}}}
+	}
+	lines, tree, err := decode(file, text)
+	if err != nil {
+		return Admin{}, err
+	}
+	b := newBinder(file, dir, lines)
+	for _, o := range options(reflect.ValueOf(b.cfg).Elem()) {
+		if raw, given := tree[o.name]; given && o.name == "admin" {
+			b.set(o, raw, []string{o.name})
+		}
+	}
+	if len(b.mistakes) > 0 {
+		return Admin{}, &Errors{sortMistakes(b.mistakes)}
+	}
+	return b.cfg.Admin, nil
+}
+
+// decode reads TOML.
+func decode(file string, text []byte) (lines index, tree map[string]any, err error) {
+	lines, line, err := makeIndex(text)
+	if err != nil {
+		return nil, nil, &Errors{[]Mistake{{file, line, "", err.Error()}}}
+	}
+	if _, err := toml.NewDecoder(bytes.NewReader(text)).Decode(&tree); err != nil {
+		return nil, nil, &Errors{[]Mistake{syntaxMistake(file, err)}}
+	}
+	return lines, tree, nil
 }
 
 // syntaxMistake keeps the library's words and position.

@@ -59,6 +59,8 @@ type Listener struct {
 	Protocol string // "smtp" or "submission"; "" is smtp
 
 	SenderDomains *lists.DomainList // of submission; nil: all
+
+	Config *config.Config // that it is of; nil: the one in force
 }
 
 // Server is what all sessions share. It is safe for concurrent use.

@@ -1,6 +1,7 @@
 package inbound
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"io"
@@ -58,7 +59,7 @@ type session struct {
 }
 
 func newSession(srv *Server, sock *tlsstate.Socket, door Listener) *session {
-	cfg := srv.deps.Config()
+	cfg := cmp.Or(door.Config, srv.deps.Config())
 	return &session{
 		srv: srv, cfg: cfg, auth: srv.authenticators.of(cfg), sock: sock, door: door,
 		client: sock.RemoteAddr(), began: time.Now(),

@@ -98,6 +98,7 @@ type Core struct {
 
 	sentences map[sentence]string // the word about recipients that a delivery still has
 	susp      suspended
+	moving    moving     // behind a change of the configuration
 	kinds     []string   // error kinds by the number that items keep
 	again     []deferral // used by apply
 

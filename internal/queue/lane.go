@@ -23,6 +23,8 @@ type lane struct {
 	conns int         // deliveries, lingering ones included
 	idle  []*delivery // those that linger
 
+	superseded bool // made under an earlier configuration
+
 	inRing    bool
 	asking    bool        // whether the route still holds is to be asked before more is sent
 	asker     *item       // the item that does
@@ -164,7 +166,9 @@ func (c *Core) dropLane(l *lane) {
 		c.retire(h)
 	}
 	l.hosts, l.order = nil, nil
-	delete(c.lanes, l.key)
+	if !l.superseded { // another may have its key now
+		delete(c.lanes, l.key)
+	}
 }
 
 // block notes that every host of the lane has a retry time to come; what waits

@@ -5,7 +5,7 @@ func (c *Core) place(it *item, to state) {
 	if it.msg.frozen {
 		to = held
 	}
-	if to == ready && it.marks&rerouted != 0 {
+	if to == ready && (it.marks&rerouted != 0 || it.lane != nil && it.lane.superseded) {
 		it.marks &^= rerouted
 		c.setLane(it, nil)
 	}

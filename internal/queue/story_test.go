@@ -30,6 +30,7 @@ var update = flag.Bool("update", false, "rewrite the stories in testdata")
 //	until +1d 10:00:00 dead          time passes, and jobs end by themselves: dead, or delivered; reports are written
 //	told m1, untold m1, warned       the report that was asked for is in the spool, or not
 //	lost d1; freeze, thaw, retry, show m1; remove, bounce, reroute m1 [r0 ...]
+//	reconfigure takes over what route and set have said since
 //	suspend, resume all | domain *.x | site mx*, and "1h"; wake (to the next wake-up); drain; gauges
 func TestStories(t *testing.T) {
 	t.Parallel()
@@ -161,6 +162,8 @@ func (s *story) command(verb string, args []string) []Action {
 		return s.c.Tick(s.now)
 	case "drain":
 		return s.c.Drain(s.now)
+	case "reconfigure":
+		return s.c.Reconfigure(s.now, s.set)
 	case "told", "untold":
 		return s.c.Bounced(s.now, storyID(args[0]), verb == "told")
 	case "warned":

@@ -230,7 +230,7 @@ func (l *lane) hops() []selector.Hop {
 func (c *Core) halted() bool { return !c.started || c.draining || c.susp.all != nil }
 
 // stopped reports whether nothing of a lane is to be begun.
-func (c *Core) stopped(l *lane) bool { return c.halted() || l.stop != nil }
+func (c *Core) stopped(l *lane) bool { return c.halted() || l.stop != nil || l.superseded }
 
 // head returns the first item of a lane that may be begun now, nil when there is
 // none. Those of suspended domains that stand before it are parked.

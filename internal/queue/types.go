@@ -206,5 +206,6 @@ type Summary struct {
 //	Bounced(now, id, done), Warned(now) []Action   what a Bounce or a Warn came to
 //	Freeze/Thaw/Retry(now, id), Remove/Bounce/Reroute(now, id, rcpts, ...)      an operator's hand; an unknown id is no harm
 //	Suspend(now, Suspension), Resume(now, scope, pattern)   nothing new is begun of what they name
+//	Reconfigure(now, Settings) []Action        another configuration: all that waits is routed anew
 //	Drain(now) []Action                        no new jobs; every Finished is answered Hangup; waiting ones are hung up now
 //	Gauges() Gauges; Summary(id) (Summary, bool); Scan(from, max, func(Glance)) (next uint64): in order of arrival, a slice at a time

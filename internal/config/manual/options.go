@@ -107,6 +107,12 @@ func option(f *ast.Field) (Option, bool) {
 		Name: tag.Get("opt"), Type: types[typeName(f.Type)], Default: tag.Get("default"), Unset: tag.Get("unset"),
 		First: tag.Get("first"), Example: tag.Get("example"), Text: strings.Join(strings.Fields(f.Doc.Text()), " "),
 	}
+	switch tag.Get("restart") {
+	case "refused":
+		o.Text += " A reload that changes it is refused: it needs a restart."
+	case "later":
+		o.Text += " A change takes effect when mtad is restarted."
+	}
 	if kind := tag.Get("kind"); types[kind] != "" {
 		o.Type = types[kind]
 	}
