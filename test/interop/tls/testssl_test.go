@@ -27,10 +27,17 @@ var allowed = map[string]string{
 	"cert_chain_of_trust": "", // self-signed
 	"cert_revocation":     "", // neither CRL nor OCSP: nobody issued it
 
-	"engine_problem": "", // the scanning OpenSSL has no GOST
+	// Of the scanner alone: its OpenSSL has no engine for GOST ciphers, which
+	// crypto/tls has none of either.
+	"engine_problem": "",
 
-	// crypto/tls puts the longest lifetime of RFC 8446 4.6.1 into every ticket
-	// of TLS 1.3 and has no option for it.
+	// crypto/tls announces the longest lifetime of RFC 8446 4.6.1 and has no
+	// option for it. A shorter true one (WrapSession and UnwrapSession can have
+	// it) would change nothing that a scanner sees, and little else: resumption in
+	// TLS 1.3 has a key exchange of its own, so that a key stolen later opens no
+	// recorded mail; for TLS 1.2 crypto/tls makes a new key each day and drops it
+	// after seven, and ours are in memory alone and end with the certificate, the
+	// options and the process.
 	"TLS_session_ticket": "valid for 604800 seconds (>daily)",
 }
 
