@@ -34,7 +34,7 @@ func (s State) CipherLog() string {
 func describe(cs tls.ConnectionState) State {
 	st := State{
 		On:       true,
-		Version:  versionName(cs.Version),
+		Version:  VersionName(cs.Version),
 		Verified: len(cs.VerifiedChains) > 0,
 		Resumed:  cs.DidResume,
 		SNI:      cs.ServerName,
@@ -46,7 +46,8 @@ func describe(cs tls.ConnectionState) State {
 	return st
 }
 
-func versionName(v uint16) string {
+// VersionName is OpenSSL's name of a version of TLS: "TLSv1.3".
+func VersionName(v uint16) string {
 	switch v {
 	case tls.VersionTLS13:
 		return "TLSv1.3"
@@ -56,6 +57,8 @@ func versionName(v uint16) string {
 		return "TLSv1.1"
 	case tls.VersionTLS10:
 		return "TLSv1"
+	case 0x0300: // tls.VersionSSL30, which is deprecated
+		return "SSLv3"
 	}
 	return fmt.Sprintf("0x%04x", v)
 }

@@ -19,7 +19,7 @@ func runCert(args []string, stdout, stderr io.Writer) int {
 	f := flags("cert", "[options]    makes cert.pem and key.pem", stderr)
 	f.Func("host", "`name` or address that the certificate is for; may be given again (default: the name of this machine)",
 		each(func(name string) error { r.Hosts = append(r.Hosts, name); return checkHost(name) }))
-	out := f.String("out", ".", "the `folder` for the two files")
+	out := f.String("out", ".", "the `folder` for the two files; it is made if it is missing")
 	f.BoolVar(&r.RSA, "rsa", false, "RSA of 2048 bits instead of ECDSA P-256")
 	f.IntVar(&r.Days, "days", 365, "how many days it is valid")
 	force := f.Bool("force", false, "overwrite what is there")
@@ -74,6 +74,9 @@ func makeCert(r certs.Request, certFile, keyFile string, force bool) error {
 	cert, key, err := certs.Generate(r)
 	if err != nil {
 		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(keyFile), 0o755); err != nil {
+		return fmt.Errorf("cannot make the folder for the files: %w", err)
 	}
 	if err := certs.WriteAtomic(keyFile, key); err != nil {
 		return fmt.Errorf("cannot write %s: %w", keyFile, err)

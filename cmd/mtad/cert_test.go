@@ -11,7 +11,7 @@ import (
 
 func TestCert(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "a", "b") // is made
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	make := func(args ...string) (status int, stdout, stderr string) {
 		var out, diag strings.Builder

@@ -51,7 +51,7 @@ const selfSigned = "self-signed"
 
 // ErrNoCertificate says that tls_certificate is unset, or its expansion was
 // forced to fail: a server without one cannot start TLS.
-var ErrNoCertificate = errors.New("tls_certificate is not set")
+var ErrNoCertificate = errors.New("there is no tls_certificate for this host: it is not set, or its expansion was forced to fail")
 
 // NewStore returns an empty Store; nothing is read before it is asked for.
 func NewStore(o Options) *Store {
