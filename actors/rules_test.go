@@ -260,7 +260,7 @@ func TestSupervisorPanicEndsTheProcess(t *testing.T) {
 	}
 }
 
-// Drain: what is in hand is finished, nothing new begun, what waits stays.
+// Drain: what is in hand is finished, nothing new begun, what waits stays (THREATS A13).
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	dir, h := t.TempDir(), newHop(t)

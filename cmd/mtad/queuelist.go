@@ -172,7 +172,10 @@ func printMessage(w io.Writer, m *admin.QueuedMessage, asJSON, whole bool) {
 	if whole && m.NextHop != "" {
 		fmt.Fprintf(w, "          bound for %s\n", m.NextHop)
 	}
-	if whole {
+	switch {
+	case whole && m.Protocol == "local":
+		fmt.Fprintf(w, "          written here %s, as a report to the sender of another message\n", m.Received.Local().Format(time.DateTime))
+	case whole:
 		fmt.Fprintf(w, "          received %s from %s (%s) with %s\n", m.Received.Local().Format(time.DateTime), m.Client, m.Helo, m.Protocol)
 	}
 	for _, r := range m.Recipients {
