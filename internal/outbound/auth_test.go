@@ -3,6 +3,7 @@ package outbound
 import (
 	"crypto/hmac"
 	"crypto/md5"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -253,6 +254,33 @@ func TestAuthLost(t *testing.T) {
 			})
 		})
 	}
+}
+
+// EXTERNAL stands on our certificate: without one there is nothing to say.
+func TestAuthExternal(t *testing.T) {
+	external := auth.Credential{Name: "external", Driver: "external"}
+	inBoth(t, func(t *testing.T, version uint16) {
+		cfg := serverTLS(version, world().mx)
+		cfg.ClientAuth = tls.RequireAnyClientCert
+		with := withAuth(tlsSettings(t, func(o *certs.Client) { o.Certificate = world().client.file(t, true) }), "require", external)
+		conn, f := dialed(t, stage(t, cfg, func(p *peer) {
+			p.secureAuth("EXTERNAL")
+			p.want("AUTH EXTERNAL =")
+			p.say("235 welcome")
+			p.quit()
+		}), with)
+		if f != nil || conn.Authenticator != "external" {
+			t.Fatal(f)
+		}
+		conn.Quit(t.Context())
+		_, f = dialed(t, stage(t, serverTLS(version, world().mx), func(p *peer) {
+			p.secureAuth("EXTERNAL")
+			p.quit()
+		}), withAuth(tlsSettings(t, nil), "require", external))
+		if f == nil || f.Kind != "auth" {
+			t.Errorf("%+v", f)
+		}
+	})
 }
 
 // A plain secret is not said in clear, unless client_allow_clear.

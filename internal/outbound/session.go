@@ -115,7 +115,6 @@ func (w *wire) helo(p *progress) *Fault {
 	_, f := w.command(p.scope, "HELO "+w.set.Helo, nil)
 	if f == nil {
 		w.conn.Extensions, p.helloed = smtp.Extensions{}, true
-		p.tls.Offered = false
 	}
 	return f
 }

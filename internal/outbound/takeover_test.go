@@ -64,8 +64,13 @@ func TestH1H2Shutdown(t *testing.T) {
 				began := time.Now()
 				one(t, conn)
 				for range 3 {
-					if f := TakeOver(t.Context(), conn, conn.Settings); f != nil {
+					fresh := *conn.Settings
+					conn.Clean = false // whatever was left: the session begins anew, and needs no RSET
+					if f := TakeOver(t.Context(), conn, &fresh); f != nil {
 						t.Fatal(f)
+					}
+					if conn.Settings != &fresh {
+						t.Error("H2 it has the settings of the message before")
 					}
 					if st := conn.Socket.State(); !st.On || !st.Resumed || !conn.Verified || !conn.HandedOn || !conn.Clean {
 						t.Errorf("H2 after the hand-over: %+v, %+v", st, conn)
@@ -134,6 +139,13 @@ func TestH3H4H5(t *testing.T) {
 			p.say("503 no")
 			p.want("QUIT")
 		}, false, "SMTP error"},
+		{"H3 it speaks unasked behind EHLO", func(p *peer) {
+			p.down(false)
+			p.ehlo("STARTTLS")
+			p.startTLS()
+			p.want(ehlo)
+			p.say("250 mx", "250 and more")
+		}, false, "SMTP synchronization"},
 		{"H3 closed while it lingered", func(p *peer) { p.sock.Shutdown(); p.tcp.CloseWrite(); io.Copy(io.Discard, p.tcp) }, false, "SMTP synchronization"},
 		{"H3 FIN while it lingered", func(p *peer) { p.tcp.CloseWrite(); io.Copy(io.Discard, p.tcp) }, false, "SMTP synchronization"},
 		{"H3 421 while it lingered", func(p *peer) { p.say("421 idle for too long"); p.tcp.CloseWrite(); io.Copy(io.Discard, p.tcp) }, false, "SMTP synchronization"},
@@ -177,6 +189,25 @@ func TestH3H4H5(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// H5: what is in the way on our own side teaches nothing of the host.
+func TestH5OwnChoiceTeachesNothing(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		facts   TLSFacts
+		teaches bool
+	}{
+		"not offered":                      {TLSFacts{HandedOn: true}, true},
+		"not offered, and not wanted":      {TLSFacts{HandedOn: true, Avoid: "*"}, false},
+		"refused":                          {TLSFacts{HandedOn: true, Offered: true, Code: 502}, true},
+		"TLS came up, and AUTH was denied": {TLSFacts{HandedOn: true, On: true}, false},
+	} {
+		p := progress{greeted: true, down: true, helloed: true, tls: c.facts}
+		if got := p.teaches(&Fault{Kind: "tls"}); got != c.teaches {
+			t.Errorf("%s: %t", name, got)
+		}
 	}
 }
 

@@ -87,6 +87,14 @@ var tlsRows = []row{
 		p.want("STARTTLS")
 		p.say("421 too busy")
 	}}, want: `host "connect" (0) busy: SMTP error from remote mailer after STARTTLS: host mx.y.example [127.0.0.1]: 421 too busy`},
+	{name: "C3 a reply that is no answer to STARTTLS", scripts: []func(*peer){func(p *peer) {
+		p.hello("STARTTLS")
+		p.want("STARTTLS")
+		p.say("250 ok")
+		if line, _ := p.in.ReadString('\n'); line != "" {
+			panic(fmt.Errorf("the client went on: %q", line))
+		}
+	}}, want: `host "protocol" (-19): SMTP synchronization error from host mx.y.example [127.0.0.1] after STARTTLS: 250 ok`},
 	{name: "C4 ST-15 5xx to STARTTLS", scripts: []func(*peer){func(p *peer) {
 		p.hello("STARTTLS")
 		p.want("STARTTLS")
@@ -290,22 +298,30 @@ func TestC11ForgetsWhatWasSaidInClear(t *testing.T) {
 	}
 }
 
-// The end of ctx in a handshake blames nobody.
+// The end of ctx in a handshake, or before it, blames nobody.
 func TestHandshakeCutShort(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	s := tlsSettings(t, nil)
-	s.TLS.TryClear = true
-	_, f := Dial(ctx, stage(t, nil, func(p *peer) {
-		p.hello("STARTTLS")
-		p.want("STARTTLS")
-		p.say("220 go ahead")
-		cancel()
-		io.Copy(io.Discard, p.tcp)
-	}), s)
-	if f == nil || f.Kind != "shutdown" {
-		t.Error(f)
+	for n := range 4 {
+		reply, tryClear := n&1 > 0, n&2 > 0
+		t.Run(fmt.Sprintf("220=%t tryclear=%t", reply, tryClear), func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			s := tlsSettings(t, nil)
+			s.TLS.TryClear = tryClear
+			_, f := Dial(ctx, stage(t, nil, func(p *peer) {
+				p.hello("STARTTLS")
+				p.want("STARTTLS")
+				if reply {
+					p.say("220 go ahead")
+				}
+				cancel()
+				io.Copy(io.Discard, p.tcp)
+			}), s)
+			if f == nil || f.Kind != "shutdown" {
+				t.Error(f)
+			}
+		})
 	}
 }
 
@@ -313,11 +329,11 @@ func TestHandshakeCutShort(t *testing.T) {
 // answer, and what must never happen does not.
 func TestChoose(t *testing.T) {
 	t.Parallel()
-	for n := range 1 << 10 {
+	for n := range 1 << 11 {
 		bit := func(i int) bool { return n>>i&1 == 1 }
 		word := func(i int, s string) string { return map[bool]string{true: s}[bit(i)] }
 		f := TLSFacts{Avoid: word(0, "*"), Require: word(1, "*"), TryClear: bit(2), HandedOn: bit(3), Offered: bit(4), On: bit(5),
-			Failed: word(6, "x"), Before: word(7, "y")}
+			Failed: word(6, "x"), Before: word(7, "y"), Disabled: bit(10)}
 		if bit(8) {
 			f.Code, f.Reply = map[bool]int{true: 454, false: 500}[bit(9)], "z"
 		}
@@ -333,7 +349,7 @@ func TestChoose(t *testing.T) {
 			t.Errorf("C3 %+v: in clear", f)
 		case choice == TryClear && (!f.TryClear || f.Require != "" || f.HandedOn):
 			t.Errorf("C12 %+v: again in clear", f)
-		case choice == StartTLS && (f.Avoid != "" || !f.Offered || f.On || f.Failed != "" || f.Code > 0):
+		case choice == StartTLS && (f.Avoid != "" || f.Disabled || !f.Offered || f.On || f.Failed != "" || f.Code > 0):
 			t.Errorf("C2 %+v: STARTTLS", f)
 		}
 	}
