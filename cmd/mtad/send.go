@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"encoding/base64"
 	"fmt"
 	"io"
 	"os"
@@ -13,13 +12,14 @@ import (
 	"syscall"
 	"time"
 
+	"mtad/internal/auth"
 	loads "mtad/internal/load"
 )
 
 // runSend is `mtad send`: a test client that submits mail.
 func runSend(args []string, stdout, stderr io.Writer) int {
 	var s loads.Sender
-	var size, rate, file, ledger, login string
+	var size, rate, file, ledger, login, mechanism string
 	var startTLS bool
 	f := flags("send", "[options]    submits mail and says how fast it was taken", stderr)
 	f.StringVar(&s.To, "to", "127.0.0.1:2525", "`address` of the server")
@@ -39,7 +39,8 @@ func runSend(args []string, stdout, stderr io.Writer) int {
 	f.StringVar(&s.Helo, "helo", "load.test", "name for EHLO")
 	f.BoolVar(&startTLS, "tls", false, "say STARTTLS; the server's certificate is not verified")
 	f.BoolVar(&s.Restart, "tls-restart", false, "shut TLS down after each message, and begin anew on the same connection")
-	f.StringVar(&login, "auth", "", "authenticate by PLAIN as `name:file`, with -tls; the secret is the first line of the file, since everybody on a machine can see a command line")
+	f.StringVar(&login, "auth", "", "authenticate as `name:file`, with -tls, by the strongest mechanism offered; the secret is the first line of the file, since everybody on a machine can see a command line")
+	f.StringVar(&mechanism, "auth-mechanism", "", "authenticate by this `mechanism` and no other: PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256 (and -PLUS where it is offered)")
 	f.DurationVar(&s.Wait, "wait", 0, "keep trying to connect for so long")
 	if status, done := parse(f, args, stdout); done {
 		return status
@@ -63,7 +64,7 @@ func runSend(args []string, stdout, stderr io.Writer) int {
 		err = fmt.Errorf("-auth needs -tls: the secret would go over the network in clear")
 	}
 	if err == nil && login != "" {
-		s.Auth, err = plainLogin(login)
+		s.Auth, err = credentials(login, mechanism)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "mtad send: %v\n", err)
@@ -75,18 +76,28 @@ func runSend(args []string, stdout, stderr io.Writer) int {
 	return send(&s, file, ledger, stdout, stderr)
 }
 
-// plainLogin makes what AUTH PLAIN says of "name:file" (RFC 4616 2).
-func plainLogin(login string) (string, error) {
+// credentials makes of "name:file" what each mechanism wants, or the one that is
+// asked for.
+func credentials(login, mechanism string) (all []auth.Credential, err error) {
 	name, file, ok := strings.Cut(login, ":")
 	if !ok || name == "" {
-		return "", fmt.Errorf("-auth %s: want name:file", login)
+		return nil, fmt.Errorf("-auth %s: want name:file", login)
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return "", fmt.Errorf("-auth: %w", err)
+		return nil, fmt.Errorf("-auth: %w", err)
 	}
 	secret, _, _ := strings.Cut(string(text), "\n")
-	return base64.StdEncoding.EncodeToString([]byte("\x00" + name + "\x00" + strings.TrimSuffix(secret, "\r"))), nil
+	secret = strings.TrimSuffix(secret, "\r")
+	for _, of := range [][2]string{{"PLAIN", "plaintext"}, {"LOGIN", "plaintext"}, {"CRAM-MD5", "cram_md5"}, {"SCRAM-SHA-256", "scram"}} {
+		if mechanism == "" || strings.EqualFold(mechanism, of[0]) {
+			all = append(all, auth.Credential{Name: of[0], Driver: of[1], PublicName: of[0], User: name, Secret: secret})
+		}
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("-auth-mechanism %s: one of PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256", mechanism)
+	}
+	return all, nil
 }
 
 func send(s *loads.Sender, file, ledger string, stdout, stderr io.Writer) int {

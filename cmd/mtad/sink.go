@@ -7,10 +7,13 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
+	"mtad/internal/auth"
 	"mtad/internal/certs"
 	loads "mtad/internal/load"
 )
@@ -19,7 +22,7 @@ import (
 func runSink(args []string, stdout, stderr io.Writer) int {
 	var s loads.Sink
 	var addrs []string
-	var ledger string
+	var ledger, users string
 	var count int64
 	var quiet, offerTLS, askCert bool
 	f := flags("sink", "[options]    accepts mail, counts and checks it", stderr)
@@ -40,6 +43,7 @@ func runSink(args []string, stdout, stderr io.Writer) int {
 	f.BoolVar(&offerTLS, "tls", false, "offer STARTTLS, with a certificate made for this run")
 	f.BoolVar(&askCert, "tls-client-cert", false, "in TLS, need a certificate of the client")
 	f.StringVar(&s.AfterTLS, "tls-end", loads.AfterTLSModes[0], "what to do when the client shuts TLS down: `"+strings.Join(loads.AfterTLSModes, "|")+"`")
+	f.StringVar(&users, "auth", "", "offer AUTH to the users of this `file` (mtad user makes it), and demand it of nobody; -refuse AUTH=535 refuses it")
 	f.BoolVar(&s.LMTP, "lmtp", false, "speak LMTP")
 	f.Int64Var(&count, "count", 0, "exit after this many messages")
 	f.BoolVar(&quiet, "quiet", false, "no progress line")
@@ -58,6 +62,13 @@ func runSink(args []string, stdout, stderr io.Writer) int {
 		var err error
 		if s.TLS, err = sinkTLS(askCert); err != nil {
 			fmt.Fprintf(stderr, "mtad sink: %v\n", err)
+			return exitFailed
+		}
+	}
+	if users != "" {
+		var err error
+		if s.Auth, err = sinkAuth(users); err != nil {
+			fmt.Fprintf(stderr, "mtad sink: -auth: %v\n", err)
 			return exitFailed
 		}
 	}
@@ -83,6 +94,20 @@ func sinkTLS(askCert bool) (*tls.Config, error) {
 		cfg.ClientAuth = tls.RequireAnyClientCert
 	}
 	return cfg, err
+}
+
+// sinkAuth serves the users of a file by each mechanism, without counting who
+// guesses: a test may be wrong as often as it wants.
+func sinkAuth(file string) (*auth.Server, error) {
+	users, err := auth.OpenUsers(file, nil)
+	if err != nil {
+		return nil, err
+	}
+	s := &auth.Server{Hostname: "sink.test", Costs: auth.NewCosts(runtime.GOMAXPROCS(0), 10_000, time.Minute)}
+	for _, of := range [][2]string{{"PLAIN", "plaintext"}, {"LOGIN", "plaintext"}, {"CRAM-MD5", "cram_md5"}, {"", "scram"}} {
+		s.Authenticators = append(s.Authenticators, &auth.Authenticator{Name: of[0], PublicName: of[0], Driver: of[1], Users: users})
+	}
+	return s, nil
 }
 
 // each calls f for every item of a comma-separated list.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"mtad/internal/auth"
 	"mtad/tlsstate"
 )
 
@@ -30,26 +31,34 @@ type client struct {
 	out  *bufio.Writer
 	ext  map[string]bool // EHLO keywords
 	sent int             // messages so far
-	auth string          // what stands behind AUTH PLAIN; "": it is not said
+
+	mechanisms []string // of AUTH, that EHLO offered
 }
 
-// dial begins a session; cfg is what STARTTLS is done with, nil: it is not said;
-// auth is what stands behind AUTH PLAIN, "": it is not said.
-func dial(addr, helo string, cfg *tls.Config, auth string) (*client, error) {
+// greeting is what begins a session.
+type greeting struct {
+	helo        string
+	tls         *tls.Config       // what STARTTLS is done with; nil: it is not said
+	credentials []auth.Credential // nil: AUTH is not said
+	auth        *auth.Client      // shared by all connections
+}
+
+// dial begins a session.
+func dial(addr string, g *greeting) (*client, error) {
 	conn, err := net.DialTimeout("tcp", addr, time.Minute)
 	if err != nil {
 		return nil, err
 	}
 	sock := tlsstate.New(conn)
-	c := &client{sock: sock, in: bufio.NewReaderSize(sock, 4<<10), out: bufio.NewWriterSize(sock, 64<<10), ext: map[string]bool{}, auth: auth}
-	if err := c.begin(helo, cfg); err != nil {
+	c := &client{sock: sock, in: bufio.NewReaderSize(sock, 4<<10), out: bufio.NewWriterSize(sock, 64<<10), ext: map[string]bool{}}
+	if err := c.begin(g); err != nil {
 		sock.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
-func (c *client) begin(helo string, cfg *tls.Config) error {
+func (c *client) begin(g *greeting) error {
 	r, err := c.read()
 	if err == nil && !r.ok() {
 		err = refused{"the connection", r}
@@ -57,20 +66,16 @@ func (c *client) begin(helo string, cfg *tls.Config) error {
 	if err != nil {
 		return err
 	}
-	return c.session(helo, cfg)
+	return c.session(g)
 }
 
 // session says EHLO, STARTTLS and EHLO again where TLS is wanted, and AUTH.
-func (c *client) session(helo string, cfg *tls.Config) error {
-	err := c.reach(helo, cfg)
-	if err != nil || c.auth == "" {
+func (c *client) session(g *greeting) error {
+	err := c.reach(g.helo, g.tls)
+	if err != nil || len(g.credentials) == 0 {
 		return err
 	}
-	r, err := c.command("AUTH PLAIN %s", c.auth)
-	if err == nil && r.code != 235 {
-		err = refused{"AUTH", r}
-	}
-	return err
+	return c.authenticate(g.auth, g.credentials)
 }
 
 func (c *client) reach(helo string, cfg *tls.Config) error {
@@ -93,15 +98,16 @@ func (c *client) reach(helo string, cfg *tls.Config) error {
 }
 
 // restart shuts TLS down and begins the session anew, on the same connection.
-func (c *client) restart(helo string, cfg *tls.Config) error {
+func (c *client) restart(g *greeting) error {
 	if err := c.sock.Shutdown(); err != nil {
 		return err
 	}
-	return c.session(helo, cfg)
+	return c.session(g)
 }
 
 func (c *client) hello(helo string) error {
 	clear(c.ext)
+	c.mechanisms = nil
 	r, err := c.command("EHLO %s", helo)
 	if err == nil && !r.ok() {
 		r, err = c.command("HELO %s", helo)
@@ -110,8 +116,12 @@ func (c *client) hello(helo string) error {
 		err = refused{"EHLO", r}
 	}
 	for _, line := range strings.Split(r.text, "\n") {
-		keyword, _, _ := strings.Cut(line, " ")
-		c.ext[strings.ToUpper(keyword)] = true
+		keyword, parameters, _ := strings.Cut(line, " ")
+		keyword = strings.ToUpper(keyword)
+		c.ext[keyword] = true
+		if keyword == "AUTH" {
+			c.mechanisms = strings.Fields(parameters)
+		}
 	}
 	return err
 }

@@ -285,7 +285,7 @@ func TestPartOfTheRecipientsRefused(t *testing.T) {
 func TestDuplicatesAndCorruptionAreCounted(t *testing.T) {
 	t.Parallel()
 	sink := &Sink{Verify: true}
-	c, err := dial(start(t, sink), "t", nil, "")
+	c, err := dial(start(t, sink), &greeting{helo: "t"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ func ParseClose(s string) (Rule, error) {
 func makeRule(s, verb string, code int, chance string) (Rule, error) {
 	r := Rule{Verb: strings.ToUpper(verb), Code: code, Chance: 1}
 	switch r.Verb {
-	case "CONNECT", "HELO", "EHLO", "LHLO", "MAIL", "RCPT", "DATA", "BDAT", "DOT", "RSET", "NOOP", "QUIT", "STARTTLS", "HANDSHAKE":
+	case "CONNECT", "HELO", "EHLO", "LHLO", "MAIL", "RCPT", "DATA", "BDAT", "DOT", "RSET", "NOOP", "QUIT", "STARTTLS", "HANDSHAKE", "AUTH":
 	default:
 		return r, fmt.Errorf("%q: no verb %q (CONNECT, EHLO, MAIL, RCPT, DATA, BDAT, DOT, RSET, QUIT …)", s, verb)
 	}

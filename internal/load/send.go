@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"mtad/internal/auth"
 )
 
 // Sender submits mail. Its exported fields are set before Run and not changed
@@ -34,10 +36,10 @@ type Sender struct {
 	BDAT          bool            // where the server offers CHUNKING
 	File          []byte          // send this message instead of a made one
 	Helo          string
-	TLS           *tls.Config   // what STARTTLS is done with; nil: it is not said
-	Auth          string        // what stands behind AUTH PLAIN, in base64; "": it is not said
-	Restart       bool          // shut TLS down after each message, and begin anew on the same connection
-	Wait          time.Duration // keep trying to connect for so long
+	TLS           *tls.Config       // what STARTTLS is done with; nil: it is not said
+	Auth          []auth.Credential // the strongest that the server offers is used; nil: AUTH is not said
+	Restart       bool              // shut TLS down after each message, and begin anew on the same connection
+	Wait          time.Duration     // keep trying to connect for so long
 
 	Progress func(line string) // called every second, if set
 
@@ -45,6 +47,7 @@ type Sender struct {
 	// known. It is called by all sessions at once.
 	Record func(Entry)
 
+	greeting     greeting
 	run          string // makes ids unique over runs
 	started      time.Time
 	next         atomic.Int64 // number of the next message
@@ -63,6 +66,7 @@ func (s *Sender) Run(ctx context.Context) Summary {
 	var b [6]byte // a kill test makes hundreds of runs, and no two may be taken for one
 	rand.Read(b[:])
 	s.run, s.errors, s.started = hex.EncodeToString(b[:]), map[string]int{}, time.Now()
+	s.greeting = greeting{s.Helo, s.TLS, s.Auth, new(auth.Client)}
 	if s.File != nil {
 		s.File = normalise(s.File)
 	}
@@ -107,7 +111,7 @@ func (s *Sender) session(ctx context.Context) {
 			stop = context.AfterFunc(ctx, c.abort)
 		}
 		if s.Restart && s.TLS != nil && c.sent > 0 {
-			if err := c.restart(s.Helo, s.TLS); err != nil {
+			if err := c.restart(&s.greeting); err != nil {
 				s.fail(err)
 				hangUp()
 				continue
@@ -147,7 +151,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (s *Sender) connect(ctx context.Context) (*client, error) {
 	deadline := time.Now().Add(s.Wait)
 	for {
-		c, err := dial(s.To, s.Helo, s.TLS, s.Auth)
+		c, err := dial(s.To, &s.greeting)
 		if err == nil || time.Now().After(deadline) {
 			return c, err
 		}

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"mtad/internal/auth"
 )
 
 // Sink is an SMTP server that accepts, counts and checks mail. Its exported
@@ -27,6 +29,8 @@ type Sink struct {
 
 	TLS      *tls.Config // what STARTTLS is done with; nil: it is not offered
 	AfterTLS string      // one of AfterTLSModes: what it does when the client shuts TLS down
+
+	Auth *auth.Server // offered, and not demanded; nil: no AUTH
 
 	// Record is told of each message that came whole, before the reply is
 	// sent, by all connections at once. With it, SHA-256 is worked out.
@@ -53,6 +57,7 @@ type Sink struct {
 	duplicates, corrupt, refused             atomic.Int64
 	unverified                               atomic.Int64
 	handshakes, resumed, shutdowns           atomic.Int64
+	authenticated                            atomic.Int64
 	latency                                  histogram
 }
 
@@ -216,6 +221,7 @@ type Totals struct {
 	Unverified                               int64   // messages without a checksum (Verify)
 	Refused                                  int64   // commands and messages refused by a rule
 	Handshakes, Resumed, Shutdowns           int64   // of TLS; shutdowns by the client
+	Authenticated                            int64   // times that a client proved who it is
 	Latency                                  Latency // from X-Mtad-Sent to the end of the message
 	KeepErr                                  error   // why messages could not be kept
 }
@@ -228,7 +234,8 @@ func (s *Sink) Totals() Totals {
 		Connections: s.connections.Load(), Messages: s.messages.Load(), Recipients: s.recipients.Load(), Bytes: s.bytes.Load(),
 		Duplicates: s.duplicates.Load(), Corrupt: s.corrupt.Load(), Unverified: s.unverified.Load(), Refused: s.refused.Load(),
 		Handshakes: s.handshakes.Load(), Resumed: s.resumed.Load(), Shutdowns: s.shutdowns.Load(),
-		Latency: s.latency.latency(), KeepErr: s.keepErr,
+		Authenticated: s.authenticated.Load(),
+		Latency:       s.latency.latency(), KeepErr: s.keepErr,
 	}
 }
 
@@ -242,6 +249,9 @@ func (t Totals) WriteTo(w io.Writer) (int64, error) {
 	}
 	if t.Handshakes > 0 {
 		fmt.Fprintf(&b, "TLS sessions %d (%d resumed), %d shut down by the client\n", t.Handshakes, t.Resumed, t.Shutdowns)
+	}
+	if t.Authenticated > 0 {
+		fmt.Fprintf(&b, "AUTH         %d succeeded\n", t.Authenticated)
 	}
 	if t.Latency.Count > 0 {
 		fmt.Fprintf(&b, "MAIL to here %s\n", t.Latency)

@@ -30,6 +30,7 @@ type sinkSession struct {
 	r, w int
 
 	hello    bool
+	user     string // who has authenticated; "": nobody
 	mail     bool
 	sender   string
 	rcpts    []string
@@ -131,18 +132,23 @@ func (c *sinkSession) apply(verb, text string) error {
 // judge is apply, and says whether the verb was let through.
 func (c *sinkSession) judge(verb, text string) (bool, error) {
 	rule, hit := c.sink.rule(verb)
-	switch {
-	case !hit:
+	if !hit {
 		return true, c.reply(text)
-	case rule.Code == 0:
-		return false, errHangUp
+	}
+	return false, c.refuse(rule)
+}
+
+// refuse does what a rule wants.
+func (c *sinkSession) refuse(rule Rule) error {
+	if rule.Code == 0 {
+		return errHangUp
 	}
 	c.sink.refused.Add(1)
 	err := c.reply(strconv.Itoa(rule.Code) + " refused at will")
 	if err == nil && rule.Code == 421 {
 		err = errHangUp
 	}
-	return false, err
+	return err
 }
 
 func (c *sinkSession) command(line string) error {
@@ -153,6 +159,8 @@ func (c *sinkSession) command(line string) error {
 		return c.greet(verb)
 	case "STARTTLS":
 		return c.startTLS()
+	case "AUTH":
+		return c.authenticate(arg)
 	case "MAIL":
 		return c.from(arg)
 	case "RCPT":
@@ -189,6 +197,9 @@ func (c *sinkSession) greet(verb string) error {
 	lines := append([]string{"sink.test"}, ext...)
 	if c.sink.TLS != nil && !c.sock.State().On {
 		lines = append(lines, "STARTTLS")
+	}
+	if c.sink.Auth != nil && c.user == "" {
+		lines = append(lines, "AUTH "+strings.Join(c.sink.Auth.Mechanisms(c.authSession()), " "))
 	}
 	for i := range lines {
 		sep := "250-"

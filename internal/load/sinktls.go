@@ -38,7 +38,7 @@ func (c *sinkSession) startTLS() error {
 		c.sink.resumed.Add(1)
 	}
 	c.forget()
-	c.hello = false
+	c.hello, c.user = false, ""
 	return nil
 }
 
@@ -53,7 +53,7 @@ func (c *sinkSession) endTLS() error {
 		return err
 	}
 	c.forget()
-	c.hello = false
+	c.hello, c.user = false, ""
 	switch c.sink.AfterTLS {
 	case "hang":
 		_, err := io.Copy(io.Discard, c.sock)

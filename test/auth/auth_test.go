@@ -225,8 +225,11 @@ func TestSendAuthenticates(t *testing.T) {
 		out, err := exec.Command(filepath.Join(d.dir, "mtad"), append([]string{"send", "-to", d.Addr, "-rcpt", "u@ours.test"}, args...)...).CombinedOutput()
 		return string(out), err
 	}
-	if out, err := send("-tls", "-messages", "3", "-per-connection", "1", "-auth", "bob:"+file); err != nil {
+	if out, err := send("-tls", "-messages", "3", "-per-connection", "1", "-auth", "bob:"+file, "-auth-mechanism", "plain"); err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+	if out, err := send("-tls", "-auth", "bob:"+file); err != nil {
+		t.Errorf("the strongest: %v\n%s", err, out)
 	}
 	if out, err := send("-auth", "bob:"+file); err == nil || !strings.Contains(out, "-auth needs -tls") {
 		t.Errorf("in clear: %v\n%s", err, out)
@@ -237,6 +240,9 @@ func TestSendAuthenticates(t *testing.T) {
 	log, _ := os.ReadFile(filepath.Join(d.dir, "log", "mainlog"))
 	if n := strings.Count(string(log), " A=plain:bob "); n != 3 {
 		t.Errorf("%d messages by bob in\n%s", n, log)
+	}
+	if n := strings.Count(string(log), " A=scram:bob "); n != 1 {
+		t.Errorf("%d messages by SCRAM in\n%s", n, log)
 	}
 }
 
