@@ -19,7 +19,8 @@ import (
 //	   ▲                  │                                                           │
 //	   └── 5xx, 454, "*" ─┘            TLS starts or ends ◀───────────────────────────┘
 //
-// What the lines mean is internal/auth's. No line of a dialogue is ever logged.
+// What the lines mean is internal/auth's. No line of a dialogue is ever logged, and
+// none stays in the session's buffer.
 
 // identity is whom the client has proved to be. The zero value is nobody.
 type identity struct {
@@ -59,6 +60,7 @@ func (s *session) authSession() auth.Session {
 // authenticate has the dialogue of AUTH.
 func authenticate(s *session, arg []byte) smtp.Reply {
 	s.tally.auths++
+	defer s.in.Wipe()
 	if r, refused := s.refuseAuth(); refused {
 		return r
 	}

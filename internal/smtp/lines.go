@@ -75,6 +75,17 @@ func (l *LineReader) NextLong(src io.Reader, max int) ([]byte, error) {
 	}
 }
 
+// Wipe zeroes all that was given out, and what it left elsewhere in the buffer: a
+// secret does not stay as long as its session. No line is valid any more.
+func (l *LineReader) Wipe() {
+	b := l.buf()
+	clear(b[:l.r])
+	clear(b[l.w:])
+	if l.big != nil {
+		clear(l.small[:])
+	}
+}
+
 // checkLine: only CRLF ends a line (RFC 5321 2.3.8).
 func checkLine(line []byte, max int) ([]byte, error) {
 	end := len(line) - 2
@@ -91,6 +102,7 @@ func checkLine(line []byte, max int) ([]byte, error) {
 func (l *LineReader) fill(src io.Reader, max int) error {
 	if rest := l.buf()[l.r:l.w]; len(rest) < MaxLine {
 		l.w = copy(l.small[:], rest)
+		clear(l.big)
 		l.r, l.big = 0, nil
 	} else if len(l.big) < max || l.r > 0 {
 		big := make([]byte, max)
