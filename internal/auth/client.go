@@ -27,7 +27,7 @@ type Credential struct {
 type Channel struct {
 	TLS         bool
 	Certificate bool                   // the server asked for ours and got it: EXTERNAL has something to stand on
-	Bindings    []scram.ChannelBinding // ClientBindings; nil in clear
+	Bindings    []scram.ChannelBinding // those of Bindings; nil in clear
 }
 
 // strength orders what a client takes: the strongest first. SCRAM proves the

@@ -2,8 +2,6 @@ package auth
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"strings"
 
 	"github.com/xdg-go/scram"
@@ -111,30 +109,4 @@ func (d *Dialogue) scramConversation(clientFirst string, plus bool) (*scram.Serv
 		}
 	}
 	return nil, f
-}
-
-// ServerBindings is what a server's TLS session can be bound by: cert is the
-// certificate it showed.
-func ServerBindings(state *tls.ConnectionState, cert *x509.Certificate) []scram.ChannelBinding {
-	shown := *state
-	shown.PeerCertificates = nil // those are the client's
-	if cert != nil {
-		shown.PeerCertificates = []*x509.Certificate{cert}
-	}
-	return ClientBindings(&shown)
-}
-
-// ClientBindings is what a client's TLS session can be bound by, best first:
-// tls-exporter (RFC 9266), then tls-server-end-point (RFC 5929).
-func ClientBindings(state *tls.ConnectionState) []scram.ChannelBinding {
-	var all []scram.ChannelBinding
-	if state.Version >= tls.VersionTLS13 { // before, the two ways of no context differ between engines
-		if b, err := scram.NewTLSExporterBinding(state); err == nil {
-			all = append(all, b)
-		}
-	}
-	if b, err := scram.NewTLSServerEndpointBinding(state); err == nil {
-		all = append(all, b)
-	}
-	return all
 }
