@@ -127,8 +127,14 @@ func TestAM08TwoActsAtOnce(t *testing.T) {
 	const n = lookSlice + 100
 	d := startQueue(t, n)
 	var wg sync.WaitGroup
+	var acted sync.Map
 	for _, args := range [][]string{{"remove", "domain=a.test"}, {"freeze", "all"}, {"remove", "all"}, {"bounce", "domain=b.test", "-reason", "why"}, {"thaw", "all"}} {
-		wg.Go(func() { d.queue(t, exitOK, args...) })
+		wg.Go(func() {
+			out := d.queue(t, exitOK, args...)
+			if !strings.Contains(out, ": 0 of 0 done") && !strings.Contains(out, ": 0 messages") { // others were faster
+				acted.Store(args[0]+" "+args[1], true)
+			}
+		})
 	}
 	wg.Wait()
 	d.queue(t, exitOK, "remove", "all") // what came between
@@ -146,11 +152,12 @@ func TestAM08TwoActsAtOnce(t *testing.T) {
 	if panics, _ := os.ReadFile(filepath.Join(filepath.Dir(d.file), "log", "paniclog")); len(panics) > 0 {
 		t.Errorf("%.500s", panics)
 	}
-	for _, verb := range []string{"remove domain=a.test", "remove all", "freeze all", "bounce domain=b.test", "thaw all"} {
-		if !strings.Contains(log, "admin: "+verb+" by ") {
-			t.Errorf("no line of %s", verb)
+	acted.Range(func(act, _ any) bool {
+		if !strings.Contains(log, "admin: "+act.(string)+" by ") {
+			t.Errorf("no line of %s", act)
 		}
-	}
+		return true
+	})
 }
 
 // A reroute sends the recipients that are meant, and no others, to another router or to hosts.
