@@ -8,12 +8,13 @@ import (
 	"mtad/spool"
 )
 
-// Settings of a core. Limits, Rules and Address are called from within the
+// Settings of a core. Limits, Site, Rules and Address are called from within the
 // core's methods: they must be quick and must not call back.
 type Settings struct {
 	Epoch             Epoch
 	RemoteMaxParallel int // connections in all [200]
 	Limits            func(transport string) Limits
+	Site              func(HostAddr) *Site // nil: none; asked once for each host
 	Rules             Rules
 	// Address returns a recipient's address, from the spool's index. It is asked
 	// when a due time is computed: a million waiting messages need not keep
@@ -51,6 +52,9 @@ func (s *Settings) setDefaults() {
 	if s.Limits == nil || s.Rules == nil {
 		panic("BUG: queue.Settings without Limits or Rules")
 	}
+	if s.Site == nil {
+		s.Site = func(HostAddr) *Site { return nil }
+	}
 	if s.Address == nil {
 		s.Address = func(spool.ID, int) string { return "" }
 	}
@@ -80,6 +84,7 @@ type Core struct {
 
 	lanes map[string]*lane
 	hosts map[hostKey]*host
+	sites map[string]*site
 	ring  ring // lanes that want a connection, in turn
 
 	// Connections: each holds one credit of RemoteMaxParallel.
@@ -114,6 +119,7 @@ func New(set Settings) *Core {
 		messages:      make(map[spool.ID]*message),
 		lanes:         make(map[string]*lane),
 		hosts:         make(map[hostKey]*host),
+		sites:         make(map[string]*site),
 		deliveries:    make(map[DeliveryID]*delivery),
 		inFlight:      make(map[DeliveryID]Job),
 		finishedEarly: make(map[spool.ID]struct{}),

@@ -22,6 +22,7 @@ type delivery struct {
 // start opens a delivery.
 func (c *Core) start(l *lane, it *item, h *host) {
 	h.limits = c.set.Limits(l.transport)
+	h.bucket.rate = h.limits.MaxRate
 	c.lastDelivery++
 	d := c.open(c.lastDelivery, l, h)
 	c.emit(StartDelivery{c.assign(d, it)})
@@ -33,6 +34,9 @@ func (c *Core) open(id DeliveryID, l *lane, h *host) *delivery {
 	c.deliveries[id] = d
 	l.conns++
 	h.conns++
+	if h.site != nil {
+		h.site.conns++
+	}
 	c.tally.connections[l.transport]++
 	return d
 }
@@ -50,7 +54,7 @@ func (c *Core) assign(d *delivery, it *item) Job {
 	it.marks &^= told
 	d.item = it
 	d.jobs++
-	d.host.spend()
+	c.spend(d.host)
 	return Job{
 		Delivery: d.id, Epoch: c.set.Epoch, Message: it.msg.id,
 		Router: d.lane.routers[it.router], Transport: d.lane.transport, Lane: d.lane.key, Host: d.host.addr,
@@ -79,6 +83,9 @@ func (c *Core) wait(d *delivery) {
 	c.idle = append(c.idle, d)
 	d.lane.idle = append(d.lane.idle, d)
 	d.host.idle = append(d.host.idle, d)
+	if s := d.host.site; s != nil {
+		s.idle = append(s.idle, d)
+	}
 	c.wakeAt(&d.alarm, c.ns+int64(d.host.limits.Linger))
 	c.emit(Wait{d.id})
 	c.wakeHost(d.host) // another lane may want its place
@@ -104,6 +111,9 @@ func (c *Core) leaveIdle(d *delivery) {
 	d.idleAt = -1
 	d.lane.idle = without(d.lane.idle, d)
 	d.host.idle = without(d.host.idle, d)
+	if s := d.host.site; s != nil {
+		s.idle = without(s.idle, d)
+	}
 	c.wakeAt(&d.alarm, 0)
 }
 
@@ -129,10 +139,18 @@ func (c *Core) close(d *delivery) {
 		h.good--
 	}
 	c.tally.connections[l.transport]--
-	if l.line.ready > 0 {
-		c.offer(l)
+	if s := h.site; s != nil {
+		s.conns--
+		if len(h.waiters) > 0 {
+			c.joinSite(h)
+		}
+		c.wakeSite(s)
+	} else {
+		c.wakeHost(h)
 	}
-	c.wakeHost(h)
+	if l.line.ready > 0 {
+		c.offer(l) // behind those who waited
+	}
 	c.dropLane(l)
 	c.retire(h)
 }

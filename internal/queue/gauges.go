@@ -111,7 +111,27 @@ func (c *Core) why(it *item) string {
 	case l.blocked:
 		return fmt.Sprintf("retry time not reached for any host: %s", l.lastTried().trouble)
 	}
+	return c.whyNoRoom(l)
+}
+
+// whyNoRoom says what a lane with work waits for.
+func (c *Core) whyNoRoom(l *lane) string {
+	if s := l.site(); s != nil && s.full() {
+		return fmt.Sprintf("waits for one of the %d connections to site %s", s.MaxConnections, s.Name)
+	} else if s != nil && !s.token(c.ns) {
+		return fmt.Sprintf("waits for the rate of site %s", s.Name)
+	}
 	return "waits for a connection to " + l.hostNames()
+}
+
+// site is that of the first host that has one.
+func (l *lane) site() *site {
+	for _, s := range l.order {
+		if h := l.hosts[s]; h.site != nil {
+			return h.site
+		}
+	}
+	return nil
 }
 
 func (l *lane) hostNames() string {
@@ -131,6 +151,7 @@ type HostState struct {
 	Transport   string
 	Connections int
 	Window      int       // connections it may have now
+	Site        string    // "": none
 	RetryAt     time.Time // zero: now
 	Trouble     string    // why it waits
 }
@@ -140,6 +161,9 @@ func (c *Core) HostStates() []HostState {
 	states := make([]HostState, 0, len(c.hosts))
 	for _, h := range c.hosts {
 		s := HostState{Host: h.addr, Transport: h.key.transport, Connections: h.conns, Window: h.allowed(), Trouble: h.trouble}
+		if h.site != nil {
+			s.Site = h.site.Name
+		}
 		if h.retryAt > c.ns {
 			s.RetryAt = c.fromNow(h.retryAt)
 		}

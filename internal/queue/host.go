@@ -39,9 +39,10 @@ type host struct {
 
 	remembered bool // by the spool
 
-	// The rate: a bucket of messages.
-	tokens float64
-	filled int64
+	bucket bucket // the rate
+
+	site   *site // nil: none
+	inSite bool  // stands in its list
 
 	waiters []*lane // that found no room here, in order
 	alarm   alarm   // the retry time; the next token; the end of an unused host
@@ -54,11 +55,11 @@ func (c *Core) hostFor(transport string, a HostAddr) *host {
 	key := hostKey{transport, a}
 	h := c.hosts[key]
 	if h == nil {
-		h = &host{key: key, addr: a, filled: c.ns}
+		h = &host{key: key, addr: a, site: c.siteFor(a)}
 		h.alarm.owner = h
 		h.limits = c.set.Limits(transport)
 		h.window = min(slowStart, h.max())
-		h.tokens = h.burst()
+		h.bucket = newBucket(h.limits.MaxRate, c.ns)
 		c.hosts[key] = h
 	}
 	return h
@@ -68,7 +69,7 @@ func (h *host) max() int { return max(h.limits.MaxConnections, 1) }
 
 // room reports whether a new connection may be opened now.
 func (h *host) room(now int64) bool {
-	return h.retryAt <= now && h.conns < h.allowed() && h.token(now)
+	return h.retryAt <= now && h.conns < h.allowed() && h.token(now) && h.site.room(now)
 }
 
 func (h *host) allowed() int {
@@ -78,33 +79,20 @@ func (h *host) allowed() int {
 	return min(h.window, h.max())
 }
 
-// burst is what may be sent at once after a pause: a tenth of a second's messages.
-func (h *host) burst() float64 { return max(1, h.limits.MaxRate/10) }
+// token reports whether the rate of the host allows a message now.
+func (h *host) token(now int64) bool { return h.bucket.token(now) }
 
-// token reports whether the rate allows a message now.
-func (h *host) token(now int64) bool {
-	if h.limits.MaxRate <= 0 {
-		return true
-	}
-	if d := now - h.filled; d > 0 {
-		h.tokens = min(h.burst(), h.tokens+float64(d)/1e9*h.limits.MaxRate)
-		h.filled = now
-	}
-	return h.tokens >= 1
-}
+// places is how many connections may be opened, where need be in place of lingering ones.
+func (h *host) places() int { return h.allowed() - h.conns + len(h.idle) }
 
-func (h *host) spend() {
-	if h.limits.MaxRate > 0 {
-		h.tokens--
+// spend pays for a message that goes to the host.
+func (c *Core) spend(h *host) {
+	h.bucket.spend()
+	c.setHostAlarm(h)
+	if h.site != nil {
+		h.site.bucket.spend()
+		c.setSiteAlarm(h.site)
 	}
-}
-
-// nextToken is when token will be true.
-func (h *host) nextToken() int64 {
-	if h.limits.MaxRate <= 0 || h.tokens >= 1 {
-		return h.filled
-	}
-	return h.filled + int64((1-h.tokens)/h.limits.MaxRate*1e9) + 1
 }
 
 // worked takes in that the host greeted and took commands.
@@ -168,25 +156,36 @@ func (c *Core) hostRetry(h *host, it *item) int64 {
 	return c.ns + int64(lastResort)
 }
 
-// wakeHost sends as many waiting lanes to the ring as there is room for.
+// wakeHost sends as many waiting lanes to the ring as there is room for. The lanes of
+// a site's host have their turn among those of the site.
 func (c *Core) wakeHost(h *host) {
-	if len(h.waiters) == 0 {
-		return
-	}
-	if h.retryAt > c.ns || !h.token(c.ns) {
+	switch {
+	case len(h.waiters) == 0:
+	case h.retryAt > c.ns || !h.token(c.ns):
 		c.setHostAlarm(h)
-		return
+	case h.site != nil:
+		c.joinSite(h)
+		c.wakeSite(h.site)
+	default:
+		c.wakeLanes(h, h.places())
 	}
-	for n := h.allowed() - h.conns + len(h.idle); n > 0 && len(h.waiters) > 0; {
+}
+
+// wakeLanes sends up to n waiting lanes to the ring and returns how many went.
+func (c *Core) wakeLanes(h *host, n int) (woken int) {
+	for woken < n && len(h.waiters) > 0 {
 		l := h.waiters[0]
 		h.waiters[0] = nil
 		h.waiters = h.waiters[1:]
-		if c.leaveWaiters(l, h) && l.line.ready > 0 {
-			c.unblock(l)
+		if !c.leaveWaiters(l, h) {
+			continue
+		}
+		if c.unblock(l); l.line.ready > 0 {
 			c.enterRing(l)
-			n--
+			woken++
 		}
 	}
+	return woken
 }
 
 // leaveWaiters takes the lane's mark off; false: the entry was stale.
@@ -206,7 +205,7 @@ func (c *Core) setHostAlarm(h *host) {
 	case h.retryAt > c.ns:
 		c.wakeAt(&h.alarm, h.retryAt)
 	case len(h.waiters) > 0 && !h.token(c.ns):
-		c.wakeAt(&h.alarm, h.nextToken())
+		c.wakeAt(&h.alarm, h.bucket.next())
 	case h.lanes == 0 && h.conns == 0:
 		c.wakeAt(&h.alarm, c.ns+int64(hostMemory))
 	}

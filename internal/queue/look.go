@@ -74,9 +74,10 @@ type LaneState struct {
 	Lane        string
 	Transport   string
 	Hosts       []HostAddr
-	Waiting     int // messages, counted once for each of their lanes, in any state
-	Ready       int // of these, those whose turn may come now
-	Connections int // those that linger are counted too
+	Site        string // of its hosts, "": none
+	Waiting     int    // messages, counted once for each of their lanes, in any state
+	Ready       int    // of these, those whose turn may come now
+	Connections int    // those that linger are counted too
 	RetryAt     time.Time
 	Error       string // of the host that failed last
 	Rule        string // that decides about it
@@ -101,6 +102,9 @@ func (c *Core) Lane(key string) (LaneState, bool) {
 	s := LaneState{Lane: key, Transport: l.transport, Waiting: l.items, Ready: l.line.ready, Connections: l.conns, Why: c.whyLane(l)}
 	for _, i := range l.order {
 		s.Hosts = append(s.Hosts, l.hosts[i].addr)
+	}
+	if site := l.site(); site != nil {
+		s.Site = site.Name
 	}
 	if h := l.lastTried(); h != nil && h.trouble != "" {
 		s.Error = h.trouble
@@ -128,7 +132,7 @@ func (c *Core) whyLane(l *lane) string {
 	case active > 0:
 		return "being delivered"
 	case l.line.ready > 0:
-		return "waits for a connection to " + l.hostNames()
+		return c.whyNoRoom(l)
 	case l.items > 0:
 		return "retry time not reached for any message"
 	}

@@ -32,6 +32,8 @@ type world struct {
 	hosts int
 	dead  map[HostAddr]bool
 	facts map[string]spool.HostFact // suspensions and failing hosts, as the spool has them
+	site  *Site                     // of mx1 and mx2
+	sent  []int64                   // when it was given its messages
 }
 
 type mail struct {
@@ -57,14 +59,25 @@ func newWorld(t *rapid.T) *world {
 		Rules:             fixedRules{15 * time.Minute, 2 * time.Hour},
 		MaxRouting:        rapid.IntRange(1, 4).Draw(t, "routing"),
 		Domains:           w.domains,
+		Site:              w.siteOf,
 		Share:             rapid.IntRange(1, 4).Draw(t, "share"),
 		MaxReports:        rapid.IntRange(1, 3).Draw(t, "reports"),
 
 		IgnoreBounceErrorsAfter: 3 * time.Hour,
 		DelayWarning:            []time.Duration{time.Hour, 4 * time.Hour},
 	}
+	if rapid.Bool().Draw(t, "site") {
+		w.site = &Site{Name: "s", MaxConnections: rapid.IntRange(0, 4).Draw(t, "site conns"), MaxRate: rapid.SampledFrom([]float64{0, 0, 3}).Draw(t, "site rate")}
+	}
 	w.revive()
 	return w
+}
+
+func (w *world) siteOf(a HostAddr) *Site {
+	if a == testHost(1) || a == testHost(2) {
+		return w.site
+	}
+	return nil
 }
 
 // revive starts a queue (of the next epoch) on what the books have as the spool.
@@ -73,7 +86,7 @@ func (w *world) revive() {
 	set.Epoch = w.epoch
 	w.epoch++
 	w.c = New(set)
-	w.asks, w.warns = nil, 0
+	w.asks, w.warns, w.sent = nil, 0, nil
 	for _, b := range w.tells { // a report that is being written goes into the spool or not
 		if w.n%2 == 0 {
 			w.bounced(b)
@@ -303,6 +316,59 @@ func (w *world) give(j Job) {
 		}
 	}
 	w.jobs[j.Delivery] = j
+	w.spend(j)
+}
+
+// spend holds the messages of the site against its rate.
+func (w *world) spend(j Job) {
+	if w.siteOf(j.Host) == nil || w.site.MaxRate == 0 {
+		return
+	}
+	w.sent = append(w.sent, w.c.ns)
+	for i, from := range w.sent {
+		if most := 1 + float64(w.c.ns-from)/1e9*w.site.MaxRate; float64(len(w.sent)-i) > most+0.01 {
+			w.t.Fatalf("%d messages to the site in %v", len(w.sent)-i, time.Duration(w.c.ns-from))
+		}
+	}
+}
+
+// checkSite recounts what the site has, within its limit.
+func (w *world) checkSite(perHost map[*host]int, old bool) {
+	for _, s := range w.c.sites {
+		n, standing := 0, map[*host]bool{}
+		for h, conns := range perHost {
+			if h.site == s {
+				n += conns
+			}
+		}
+		if s.conns != n || n > s.max() && !old {
+			w.t.Fatalf("site %s counts %d connections, has %d, may %d", s.Name, s.conns, n, s.MaxConnections)
+		}
+		for _, h := range s.waiters {
+			if standing[h] || !h.inSite || h.site != s {
+				w.t.Fatalf("host %v stands in the list of %s twice, or should not", h.addr, s.Name)
+			}
+			standing[h] = true
+		}
+	}
+}
+
+// checkWork: nothing that could be begun now is left waiting, once Tick has done what
+// time has brought: not where there is room, by a lane that waits there, or nowhere.
+func (w *world) checkWork() {
+	wake := w.c.NextWake()
+	if !wake.IsZero() && wake.Before(w.now.Add(time.Microsecond)) || w.c.halted() || w.c.full() || w.c.susp.domains > 0 {
+		return
+	}
+	for _, l := range w.c.lanes {
+		it := l.line.peek(l)
+		if it == nil || l.asking || w.c.stopped(l) {
+			continue
+		}
+		if h := w.c.pick(l, it); h != nil && (l.waits == 0 || l.waits&l.bit(h) != 0) {
+			w.t.Fatalf("lane %s could have a connection to %v: %s", l.key, h.addr, w.describe(it.msg.id))
+		}
+	}
 }
 
 // check compares the gauges and credits with a naive recount.
@@ -331,6 +397,8 @@ func (w *world) check() {
 			w.t.Fatalf("host %v counts %d connections, has %d, may %d", h.addr, h.conns, perHost[h], h.max())
 		}
 	}
+	w.checkSite(perHost, fresh != len(w.open))
+	w.checkWork()
 	w.recount(perLane)
 }
 

@@ -32,7 +32,9 @@ func (c *Core) feedIdle(l *lane) {
 }
 
 // suits reports whether the item may go on this connection now.
-func (c *Core) suits(d *delivery, it *item) bool { return c.chosen(d, it) && d.host.token(c.ns) }
+func (c *Core) suits(d *delivery, it *item) bool {
+	return c.chosen(d, it) && d.host.token(c.ns) && d.host.site.token(c.ns)
+}
 
 // chosen reports whether the item may ride on this connection: it has not carried
 // batch_max messages, and its host would be the item's choice too.
@@ -185,8 +187,8 @@ func (c *Core) noRoom(l *lane, it *item) bool {
 			continue
 		}
 		anyLeft = true
-		if len(h.idle) > 0 && h.conns >= h.allowed() && h.token(c.ns) {
-			c.hangup(h.idle[0])
+		if d := c.inTheWay(h); d != nil {
+			c.hangup(d)
 			return true
 		}
 	}
@@ -200,6 +202,21 @@ func (c *Core) noRoom(l *lane, it *item) bool {
 		c.tellBlocked(it)
 	}
 	return false
+}
+
+// inTheWay returns a lingering connection whose place a new one to the host could
+// have; nil where it is not for want of a place that there is no room.
+func (c *Core) inTheWay(h *host) *delivery {
+	full, siteFull := h.conns >= h.allowed(), h.site.full()
+	switch {
+	case !h.token(c.ns) || !h.site.token(c.ns):
+		return nil
+	case (full || siteFull) && len(h.idle) > 0:
+		return h.idle[0]
+	case siteFull && !full && len(h.site.idle) > 0:
+		return h.site.idle[0]
+	}
+	return nil
 }
 
 // roundOver defers an item all of whose hosts have failed it, or are known to.
@@ -229,14 +246,22 @@ func (c *Core) park(l *lane, it *item) {
 			h.waiters = append(h.waiters, l)
 		}
 		c.setHostAlarm(h)
+		if h.site != nil && h.retryAt <= c.ns {
+			c.joinSite(h)
+			c.setSiteAlarm(h.site)
+		}
 	}
 }
 
-// passOn wakes the next who waits at a host where the lane that was woken left room.
+// passOn wakes the next who waits at a host, or a site, where the lane that was woken
+// left room.
 func (c *Core) passOn(l *lane) {
 	for _, s := range l.order {
-		if h := l.hosts[s]; len(h.waiters) > 0 && h.room(c.ns) {
+		h := l.hosts[s]
+		if len(h.waiters) > 0 && h.room(c.ns) {
 			c.wakeHost(h)
+		} else if h.site != nil && len(h.site.waiters) > 0 && h.site.room(c.ns) {
+			c.wakeSite(h.site)
 		}
 	}
 }
@@ -251,7 +276,9 @@ func (c *Core) mustYield(d *delivery) bool {
 }
 
 func (c *Core) othersWait(d *delivery) bool {
-	return d.host.conns >= d.host.allowed() && d.host.wantedBeside(d.lane) || c.full() && c.creditWanted(d.lane)
+	h := d.host
+	return h.conns >= h.allowed() && h.wantedBeside(d.lane) || h.site.full() && h.site.wantedBeside(d.lane, c.ns) ||
+		c.full() && c.creditWanted(d.lane)
 }
 
 // wantedBeside reports whether another lane waits for room at the host. It looks at the

@@ -67,6 +67,7 @@ type story struct {
 	first    map[spool.ID]time.Time // deferrals
 	attempts map[spool.ID]int
 	real     Rules // nil: fixedRules
+	site     Site
 	out      bytes.Buffer
 
 	auto string   // "dead" or "alive": what becomes of jobs by themselves
@@ -75,7 +76,7 @@ type story struct {
 
 func tell(t *testing.T, text string) string {
 	s := &story{
-		t: t, now: testStart, routes: map[string][]string{}, rcpts: map[string][]string{}, jobs: map[DeliveryID]Job{}, first: map[spool.ID]time.Time{}, attempts: map[spool.ID]int{},
+		t: t, site: Site{Name: "big"}, now: testStart, routes: map[string][]string{}, rcpts: map[string][]string{}, jobs: map[DeliveryID]Job{}, first: map[spool.ID]time.Time{}, attempts: map[spool.ID]int{},
 		set: Settings{Epoch: 0, Limits: limits(20, 500, time.Second, 0), Rules: fixedRules{15 * time.Minute, 96 * time.Hour}},
 	}
 	for line := range strings.Lines(text) {
@@ -224,6 +225,18 @@ func (s *story) configure(args []string) {
 			lim.MaxTry = n
 		case "dns":
 			s.dns = args[i+1] == "yes"
+		case "site":
+			names := strings.Split(args[i+1], ",")
+			s.set.Site = func(a HostAddr) *Site {
+				if slices.Contains(names, a.Name) {
+					return &s.site
+				}
+				return nil
+			}
+		case "siteconns":
+			s.site.MaxConnections = n
+		case "siterate":
+			s.site.MaxRate = float64(n)
 		case "share":
 			s.set.Share = n
 		case "reports":
