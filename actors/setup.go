@@ -37,11 +37,20 @@ func (s *setup) limits(transport string) queue.Limits {
 	return queue.Limits{MaxConnections: t.MaxConnections, BatchMax: t.BatchMax, Linger: t.ConnectionLinger, MaxRate: t.MaxMessageRate, MaxTry: t.HostsMaxTry}
 }
 
+func (s *setup) site(h queue.HostAddr) *queue.Site {
+	site, _ := s.cfg.SiteOf(h.Name, h.Addr.Addr())
+	if site == nil {
+		return nil
+	}
+	return &queue.Site{Name: site.Name, MaxConnections: site.MaxConnections, MaxRate: site.MaxMessageRate}
+}
+
 func (d *Daemon) queueSettings(epoch queue.Epoch, under *setup) queue.Settings {
 	return queue.Settings{
 		Epoch:             epoch,
 		RemoteMaxParallel: under.cfg.RemoteMaxParallel,
 		Limits:            under.limits,
+		Site:              under.site,
 		Rules:             under.retry,
 		Address:           d.address,
 		Domains:           d.domains,

@@ -107,7 +107,7 @@ func (s *adminServer) Hosts(ctx context.Context) ([]admin.Host, error) {
 func (s *adminServer) Forget(host, _ string) int { return s.daemon.Forget(host) }
 
 func hostView(h queue.HostState) admin.Host {
-	v := admin.Host{Name: h.Host.Name, Address: h.Host.Addr.String(), Transport: h.Transport, Connections: h.Connections, Window: h.Window, Error: h.Trouble}
+	v := admin.Host{Name: h.Host.Name, Address: h.Host.Addr.String(), Transport: h.Transport, Site: h.Site, Connections: h.Connections, Window: h.Window, Error: h.Trouble}
 	if !h.RetryAt.IsZero() {
 		v.RetryAt = h.RetryAt.Format(time.RFC3339)
 	}

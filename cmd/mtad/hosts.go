@@ -18,7 +18,7 @@ func (q *queueCommand) hosts() error {
 			json.NewEncoder(q.stdout).Encode(h)
 			continue
 		}
-		fmt.Fprintf(q.stdout, "%s [%s] connections %d of %d", h.Name, h.Address, h.Connections, h.Window)
+		fmt.Fprintf(q.stdout, "%s [%s] connections %d of %d%s", h.Name, h.Address, h.Connections, h.Window, ofSite(h.Site))
 		for _, more := range []string{h.Error, h.Remembered} {
 			if more != "" {
 				fmt.Fprint(q.stdout, "; "+more)

@@ -40,7 +40,7 @@ A selector is message ids, or terms that must all hold, or "all":
     domain=*.example age>2h state=deferred error~"timed out"
 
     sender, recipient, domain    = a pattern (* any text, ? one character; several behind commas), ~ a text in it, != and !~ the reverse
-    host, site, router           a next hop by name, address or network; the names of all next hops; the router
+    host, site, router           a next hop by name, address or network; the [[site]] or the names of all next hops; the router
     client, user, error          who brought it; who was authenticated; the last error
     state                        ready, active, deferred, frozen
     age, size, attempts          > >= < <= =, as 2h, 50K, 3

@@ -120,6 +120,14 @@ func (q *queueCommand) printGroups(all []*admin.Group) {
 	}
 }
 
+// ofSite is what stands behind a next hop that has a site.
+func ofSite(name string) string {
+	if name == "" {
+		return ""
+	}
+	return ", site " + name
+}
+
 // lanes prints what waits for the same hosts, and why.
 func (q *queueCommand) lanes() error {
 	for after := ""; ; {
@@ -134,7 +142,7 @@ func (q *queueCommand) lanes() error {
 				json.NewEncoder(q.stdout).Encode(l)
 				continue
 			}
-			fmt.Fprintf(q.stdout, "%s messages %d, ready %d, connections %d: %s", l.Lane, l.Messages, l.Ready, l.Connections, l.Why)
+			fmt.Fprintf(q.stdout, "%s messages %d, ready %d, connections %d%s: %s", l.Lane, l.Messages, l.Ready, l.Connections, ofSite(l.Site), l.Why)
 			if l.RetryAt != nil {
 				fmt.Fprint(q.stdout, ", next attempt "+l.RetryAt.Local().Format(time.DateTime))
 			}

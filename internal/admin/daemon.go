@@ -106,6 +106,7 @@ type Host struct {
 	Name        string `json:"name"`
 	Address     string `json:"address"`             // with port
 	Transport   string `json:"transport,omitempty"` // whose windows and troubles these are; "": of all
+	Site        string `json:"site,omitempty"`      // of the configuration
 	Connections int    `json:"connections"`
 	Window      int    `json:"window"`             // connections it may have now
 	RetryAt     string `json:"retry_at,omitempty"` // RFC 3339

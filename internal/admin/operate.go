@@ -110,6 +110,7 @@ func badBody(w http.ResponseWriter, err error) {
 type Lane struct {
 	Lane        string     `json:"lane"`
 	Hosts       []string   `json:"hosts"` // name [address:port]
+	Site        string     `json:"site,omitempty"`
 	Messages    int        `json:"messages"`
 	Ready       int        `json:"ready"`
 	Connections int        `json:"connections"`
@@ -135,7 +136,7 @@ func (s *Server) lanes(w http.ResponseWriter, r *http.Request) {
 	}
 	page := LanePage{Lanes: make([]Lane, 0, len(states))}
 	for _, l := range states {
-		v := Lane{Lane: l.Lane, Messages: l.Waiting, Ready: l.Ready, Connections: l.Connections, RetryAt: given(l.RetryAt), Error: l.Error, Rule: l.Rule, Why: l.Why}
+		v := Lane{Lane: l.Lane, Site: l.Site, Messages: l.Waiting, Ready: l.Ready, Connections: l.Connections, RetryAt: given(l.RetryAt), Error: l.Error, Rule: l.Rule, Why: l.Why}
 		for _, h := range l.Hosts {
 			v.Hosts = append(v.Hosts, fmt.Sprintf("%s [%s]", h.Name, h.Addr))
 		}

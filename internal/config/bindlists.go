@@ -37,6 +37,8 @@ func (b *binder) setMany(o option, raw any, path []string) {
 		*p = tables[Authenticator](b, raw, path)
 	case *[]Router:
 		*p = tables[Router](b, raw, path)
+	case *[]Site:
+		*p = tables[Site](b, raw, path)
 	case *[]Retry:
 		*p = tables[Retry](b, raw, path)
 	case *map[string]*Transport:

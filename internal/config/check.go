@@ -22,6 +22,7 @@ func (b *binder) check() {
 	listeners := b.checkListeners()
 	b.checkRouters(listeners)
 	b.checkTransports(listeners)
+	b.checkSites()
 	b.checkAdmin(listeners)
 	b.checkFolder("spool_directory", b.cfg.SpoolDirectory)
 	if b.cfg.LogFilePath != "stderr" {

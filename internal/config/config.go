@@ -148,6 +148,8 @@ type Config struct {
 	Routers []Router `opt:"router"`
 	// [transport.NAME]: how mail is sent. One named smtp always exists; routers name the one they want.
 	Transports map[string]*Transport `opt:"transport"`
+	// [[site]]: next hops that count as one, such as the servers of a provider that takes mail for many domains. The first that a host matches is its site; most hosts have none.
+	Sites []Site `opt:"site"`
 	// [[retry]]: when mail that could not be delivered is tried again. The first that matches domain and error decides. Where none does, and where there is none: F,2h,15m; G,16h,1h,1.5; F,4d,6h.
 	Retry []Retry `opt:"retry"`
 	// [admin]: the address of metrics, health and the queue API. Without it, it is off.
@@ -316,6 +318,18 @@ type Transport struct {
 	TLSHandoffMemory time.Duration `opt:"tls_handoff_memory" default:"24h" min:"0s"`
 	// How long the answer to EHLO may take after TLS was shut down.
 	HandoffTimeout time.Duration `opt:"handoff_timeout" default:"5s" min:"10ms"`
+}
+
+// Site is one [[site]]. What the transport allows a single host holds too.
+type Site struct {
+	// Name for "mtad queue" (site=NAME) and messages: letters, digits, and - _ . within.
+	Name string `opt:"name" kind:"required" unset:"must be given" example:"google"`
+	// Next hops that belong to it, by name (the mail exchanger's, not the domain's of the mail) or by address.
+	Match *lists.HostList `opt:"match" kind:"required" unset:"must be given" example:"[\"*.google.com\", \"*.googlemail.com\"]"`
+	// Connections at one time to all hosts of the site together.
+	MaxConnections int `opt:"max_connections" unset:"no limit" min:"1" example:"50"`
+	// Messages to all hosts of the site together in a time, as "100/s", "10/m" or "500/h".
+	MaxMessageRate float64 `opt:"max_message_rate" unset:"no limit" example:"100/s"`
 }
 
 // Retry is one [[retry]].

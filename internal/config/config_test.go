@@ -190,6 +190,12 @@ tls_handoff_fallback = "reconnect"
 tls_handoff_memory = "1h"
 handoff_timeout = "2s"
 
+[[site]]
+name = "big"
+match = ["*.mail.example", "192.0.2.30"]
+max_connections = 40
+max_message_rate = "2/s"
+
 [[retry]]
 domains = "example.com"
 errors = ["tls", "rcpt_4xx", "mail_45x", "data_452"]
@@ -214,7 +220,8 @@ token_file = "admin.token"
 	seen.Routers[0].Domains, seen.Retry = nil, slices.Clone(cfg.Retry)
 	seen.Retry[0].Domains, seen.Retry[0].Addresses = nil, nil
 	seen.Routers[0].IgnoreTargetHosts = nil
-	seen.Transports = nil
+	seen.Transports, seen.Sites = nil, slices.Clone(cfg.Sites)
+	seen.Sites[0].Match = nil
 	mda := *cfg.Transports["mda"]
 	for name, got := range map[string]*expand.String{
 		"192.0.2.3": mda.Interface, "$primary_hostname": mda.HeloData, "${if eq{$host}{mx}{own.pem}fail}": mda.TLSCertificate,
@@ -246,6 +253,7 @@ token_file = "admin.token"
 		Routers: []Router{{Name: "r", Driver: "domainlist", Hosts: []string{"192.0.2.1", "mx.example.com"},
 			RouteList:      map[string][]string{"example.com": {"mx1", "mx2:26"}, "*.example.com": {"[2001:db8::1]:25"}},
 			RandomizeHosts: true, Transport: "mda", Self: "pass", FallbackHosts: []string{"192.0.2.2"}}},
+		Sites: []Site{{Name: "big", MaxConnections: 40, MaxMessageRate: 2}},
 		Retry: []Retry{{Errors: []string{"tls", "rcpt_4xx", "mail_45x", "data_452"}, Rule: []RetryStep{{'F', 2 * time.Hour, 15 * time.Minute, 0}, {'G', 96 * time.Hour, time.Hour, 1.5}}}},
 		Admin: Admin{"127.0.0.1:9925", filepath.Join(dir, "admin.token")},
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"mtad/internal/certs"
@@ -63,7 +64,8 @@ func (e *Explainer) host(ctx context.Context, t *outbound.Transport, h route.Hos
 		return out
 	}
 	all, tried := protection(t, settings, target)
-	out.Findings = append(greeting(t.Config, settings), all...)
+	out.Findings = append(greeting(t.Config, settings), e.site(h)...)
+	out.Findings = append(out.Findings, all...)
 	own, _, _ := t.Options(target) // an error stands there already
 	out.Findings = append(out.Findings, authentication(settings, target, channels{
 		tls: tried, clear: settings.TLS.Require == "", certificate: own.Certificate != ""})...)
@@ -73,6 +75,26 @@ func (e *Explainer) host(ctx context.Context, t *outbound.Transport, h route.Hos
 		out.Probe = probe(ctx, target, settings)
 	}
 	return out
+}
+
+// site is what the host shares with others.
+func (e *Explainer) site(h route.Host) []Finding {
+	s, item := e.Config.SiteOf(h.Name, h.Addr.Addr())
+	if s == nil {
+		return nil
+	}
+	var limits []string
+	if s.MaxConnections > 0 {
+		limits = append(limits, count(s.MaxConnections, "connection"))
+	}
+	if s.MaxMessageRate > 0 {
+		limits = append(limits, fmt.Sprintf("%g messages a second", s.MaxMessageRate))
+	}
+	text := fmt.Sprintf("%s ([[site]] whose match has %q)", s.Name, clean(item))
+	if len(limits) > 0 {
+		text += ": at most " + strings.Join(limits, " and ") + " to all its hosts together"
+	}
+	return []Finding{{About: "site", Text: text, Option: "site.match", Item: item}}
 }
 
 func greeting(t *config.Transport, s *outbound.Settings) []Finding {

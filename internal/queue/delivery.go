@@ -139,12 +139,8 @@ func (c *Core) close(d *delivery) {
 		h.good--
 	}
 	c.tally.connections[l.transport]--
-	if s := h.site; s != nil {
-		s.conns--
-		if len(h.waiters) > 0 {
-			c.joinSite(h)
-		}
-		c.wakeSite(s)
+	if h.site != nil {
+		c.leaveSite(h)
 	} else {
 		c.wakeHost(h)
 	}

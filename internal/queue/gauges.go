@@ -116,7 +116,8 @@ func (c *Core) why(it *item) string {
 
 // whyNoRoom says what a lane with work waits for.
 func (c *Core) whyNoRoom(l *lane) string {
-	if s := l.site(); s != nil && s.full() {
+	s := l.site()
+	if s.full() {
 		return fmt.Sprintf("waits for one of the %d connections to site %s", s.MaxConnections, s.Name)
 	} else if s != nil && !s.token(c.ns) {
 		return fmt.Sprintf("waits for the rate of site %s", s.Name)
@@ -160,10 +161,7 @@ type HostState struct {
 func (c *Core) HostStates() []HostState {
 	states := make([]HostState, 0, len(c.hosts))
 	for _, h := range c.hosts {
-		s := HostState{Host: h.addr, Transport: h.key.transport, Connections: h.conns, Window: h.allowed(), Trouble: h.trouble}
-		if h.site != nil {
-			s.Site = h.site.Name
-		}
+		s := HostState{Host: h.addr, Transport: h.key.transport, Connections: h.conns, Window: h.allowed(), Trouble: h.trouble, Site: h.siteName()}
 		if h.retryAt > c.ns {
 			s.RetryAt = c.fromNow(h.retryAt)
 		}

@@ -7,10 +7,13 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"mtad/spool"
 )
 
 // bench is a core with next hops that answer after a while, in simulated time.
 type bench struct {
+	first map[spool.ID]time.Time // when a message failed first
 	c     *Core
 	now   time.Time
 	n     int
@@ -37,7 +40,7 @@ func newBench(t testing.TB, set Settings) *bench {
 	if set.Rules == nil {
 		set.Rules = fixedRules{15 * time.Minute, 96 * time.Hour}
 	}
-	b := &bench{
+	b := &bench{first: map[spool.ID]time.Time{},
 		t: t, c: New(set), now: testStart, busy: map[int]int{}, most: map[int]int{}, tries: map[int]int{}, ended: map[int][]time.Time{},
 		lane: func(int) int { return 0 }, takes: func(int) time.Duration { return 100 * time.Millisecond }, dead: func(int) bool { return false },
 	}
@@ -132,6 +135,11 @@ func (b *bench) finish(j Job) {
 	if b.dead(lane) {
 		r.Host, r.Kind, r.Open = HostFailed, "connect", false
 		r.Outcomes = deferredOutcome(j, b.now)
+		if first, again := b.first[j.Message]; again {
+			r.Outcomes[0].FirstFail = first
+		} else {
+			b.first[j.Message] = b.now
+		}
 	} else {
 		r.Outcomes = deliveredOutcome(j, b.now)
 		b.ended[lane] = append(b.ended[lane], b.now)

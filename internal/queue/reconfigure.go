@@ -27,8 +27,9 @@ func (c *Core) Reconfigure(now time.Time, set Settings) []Action {
 	for _, h := range c.hosts {
 		h.limits = set.Limits(h.key.transport)
 		h.window = min(h.window, h.max())
-		h.tokens = min(h.tokens, h.burst())
+		h.bucket.limit(h.limits.MaxRate)
 	}
+	c.resite()
 	for _, key := range slices.Sorted(maps.Keys(before)) {
 		c.supersede(before[key])
 	}

@@ -47,6 +47,30 @@ func (c *Core) siteFor(a HostAddr) *site {
 	return s
 }
 
+// resite finds the sites of all hosts anew, with the connections they have. Nobody waits
+// there then: the lanes are superseded.
+func (c *Core) resite() {
+	for _, s := range c.sites {
+		c.wakeAt(&s.alarm, 0)
+	}
+	clear(c.sites)
+	for _, h := range c.hosts {
+		h.inSite = false
+		if h.site = c.siteFor(h.addr); h.site != nil {
+			h.site.conns += h.conns
+			h.site.idle = append(h.site.idle, h.idle...)
+		}
+	}
+}
+
+// siteName is "" where the host has no site.
+func (h *host) siteName() string {
+	if h.site == nil {
+		return ""
+	}
+	return h.site.Name
+}
+
 func (s *site) max() int {
 	if s.MaxConnections <= 0 {
 		return math.MaxInt
@@ -69,6 +93,15 @@ func (c *Core) joinSite(h *host) {
 		h.inSite = true
 		h.site.waiters = append(h.site.waiters, h)
 	}
+}
+
+// leaveSite gives a connection's place at the site back.
+func (c *Core) leaveSite(h *host) {
+	h.site.conns--
+	if len(h.waiters) > 0 {
+		c.joinSite(h)
+	}
+	c.wakeSite(h.site)
 }
 
 // wakeSite sends as many lanes to the ring as there is room for, one of each host
@@ -129,6 +162,12 @@ func newBucket(rate float64, now int64) bucket {
 
 // burst is what may be sent at once after a pause: a tenth of a second's messages.
 func (b *bucket) burst() float64 { return max(1, b.rate/10) }
+
+// limit sets another rate.
+func (b *bucket) limit(rate float64) {
+	b.rate = rate
+	b.tokens = min(b.tokens, b.burst())
+}
 
 // token reports whether the rate allows a message now.
 func (b *bucket) token(now int64) bool {

@@ -28,7 +28,7 @@ const (
 // Suspension is one operator's word. Scope and Pattern name it.
 type Suspension struct {
 	Scope   string
-	Pattern string // of recipient domains, or of the names of a lane's hosts; "" for all
+	Pattern string // of recipient domains, or of the site or the names of a lane's hosts; "" for all
 	Since   time.Time
 	Until   time.Time // zero: until it is resumed
 	Who     string
@@ -220,8 +220,8 @@ func (c *Core) judgeLane(l *lane) {
 func (l *lane) hops() []selector.Hop {
 	hops := make([]selector.Hop, len(l.order))
 	for i, s := range l.order {
-		a := l.hosts[s].addr
-		hops[i] = selector.Hop{Name: a.Name, Addr: a.Addr.Addr()}
+		h := l.hosts[s]
+		hops[i] = selector.Hop{Name: h.addr.Name, Addr: h.addr.Addr.Addr(), Site: h.siteName()}
 	}
 	return hops
 }

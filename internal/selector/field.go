@@ -95,10 +95,11 @@ func host(f *facts, is func(string) bool) bool {
 
 func site(f *facts, is func(string) bool) bool { return SiteMatch(hops(f), is) }
 
-// SiteMatch reports whether hosts are one site: all of their names fit.
+// SiteMatch reports whether hosts are one site: each is of a site that fits, or has a
+// name that does.
 func SiteMatch(hops []Hop, is func(string) bool) bool {
 	for _, h := range hops {
-		if !is(h.Name) {
+		if !is(h.Name) && (h.Site == "" || !is(h.Site)) {
 			return false
 		}
 	}

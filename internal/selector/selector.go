@@ -7,7 +7,7 @@
 //
 //	sender recipient domain      = pattern; several behind commas: one of them. * is any text, ? one character
 //	host site router             where the recipient is bound: one of its next hops by name, address or
-//	                             network; all of its next hops by name; the router that chose them
+//	                             network; all of its next hops by [[site]] or by name; the router that chose them
 //	client user error            who brought it: address, name or network; who was authenticated; the last error
 //	state                        ready, active, deferred, frozen
 //	id                           ids; a bare id is the same
@@ -48,6 +48,7 @@ type Place struct {
 type Hop struct {
 	Name string
 	Addr netip.Addr
+	Site string // of the configuration, "": none
 }
 
 // Glance is what can be said of a message without its envelope.

@@ -13,7 +13,7 @@ import (
 var (
 	testNow = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	testID  = spool.ID([]byte("1vNDqi-0000Gx-2A"))
-	google  = Place{Router: "lookuphost", Hops: []Hop{{"aspmx.l.google.com", netip.MustParseAddr("192.0.2.9")}, {"alt1.l.google.com", netip.MustParseAddr("2001:db8::9")}}}
+	google  = Place{Router: "lookuphost", Hops: []Hop{{"aspmx.l.google.com", netip.MustParseAddr("192.0.2.9"), "google"}, {"alt1.l.google.com", netip.MustParseAddr("2001:db8::9"), "google"}}}
 )
 
 func testEnvelope() *spool.Envelope {
@@ -47,7 +47,7 @@ func TestSelectors(t *testing.T) {
 		"state=deferred": "[0 1]", "state=frozen,deferred": "[0 1]", "state!=deferred": "[]",
 		`error~"timed out"`: "[0]", `error~"TIMED OUT"`: "[0]", `error~"timed  out"`: "[]", `error=""`: "[1]", `error="H=mx*"`: "[0]",
 		"host=mx.y.example": "[0]", "host=198.51.100.7": "[0]", "host=198.51.100.0/24": "[0]", "host=*.google.com": "[1]", "host=2001:db8::/32": "[1]", "host=alt1.*": "[1]",
-		"site=*.google.com": "[1]", "site=alt1.*": "[]", "router=lookuphost": "[1]", "client=192.0.2.0/24": "[0 1]", "client=client.example": "[0 1]", "client=192.0.2.78": "[]", "user=alice": "[0 1]",
+		"site=*.google.com": "[1]", "site=google": "[1]", "site=Goo*": "[1]", "site=goog": "[]", "site=alt1.*": "[]", "router=lookuphost": "[1]", "client=192.0.2.0/24": "[0 1]", "client=client.example": "[0 1]", "client=192.0.2.78": "[]", "user=alice": "[0 1]",
 		`domain=*.example age>2h state=deferred error~"timed out"`: "[0]", "domain=*.example attempts=0": "[]", "all domain=other.test": "[1]",
 	} {
 		s, err := Parse(text)

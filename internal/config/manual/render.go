@@ -73,7 +73,7 @@ func Example(tables []Table) []byte {
 		case t.Name == "transport":
 			fmt.Fprintf(&b, "\n[transport.smtp] # %s\n", lower(firstSentence(t.Text)))
 			writeUnset(&b, t)
-		case t.Name == "retry", t.Name == "authenticator":
+		case t.Name == "retry", t.Name == "authenticator", t.Name == "site":
 			fmt.Fprintf(&b, "\n#%s # %s\n", t.Header, lower(firstSentence(t.Text)))
 			writeUnset(&b, t)
 		case len(t.Options) > 0:
