@@ -41,6 +41,9 @@ func TestH3NothingIsDecidedByATakeOver(t *testing.T) {
 				if !got.Again || got.Open || got.Host != queue.HostUntried || len(got.Outcomes) > 0 || got.Error != "" || a.conn != nil {
 					t.Errorf("%+v", got)
 				}
+				if _, _, _, shutdowns, _ := h.saw(); learnt && shutdowns > 0 {
+					t.Error("H5: TLS was shut down though the host is known not to go on")
+				}
 				if env, err := r.spool.Envelope(id); err != nil || env.Recipients[0].Attempts != 0 || env.Recipients[0].LastError != "" {
 					t.Errorf("the spool has %+v, %v", env, err)
 				}
