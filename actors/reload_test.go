@@ -40,6 +40,7 @@ func (r *relay) reload(t *testing.T, from, to string) {
 	}
 }
 
+// THREATS A14: reloads under load drop no session and fail no message.
 func TestReloadUnderLoad(t *testing.T) {
 	t.Parallel()
 	first, second := newHop(t), newHop(t)

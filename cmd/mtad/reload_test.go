@@ -75,6 +75,7 @@ func TestReloadCommand(t *testing.T) {
 	}
 }
 
+// THREATS A14: a faulty file leaves the old configuration in force, and everybody is told.
 func TestReloadOfAFaultyFile(t *testing.T) {
 	d := startSmall(t, "")
 	before := d.daemon.Config()
