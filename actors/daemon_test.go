@@ -166,11 +166,13 @@ func (r *relay) gauges() (g queue.Gauges) {
 // idle waits until the queue is empty.
 func (r *relay) idle() {
 	r.t.Helper()
-	r.until("the queue is empty", func() bool {
-		n := 0
-		r.spool.Range(func(*spool.Envelope) bool { n++; return true })
-		return n == 0
-	})
+	r.until("the queue is empty", func() bool { return r.left() == 0 })
+}
+
+// left counts the messages in the spool.
+func (r *relay) left() (n int) {
+	r.spool.Range(func(*spool.Envelope) bool { n++; return true })
+	return n
 }
 
 // exactly asserts that the hop has got each of these once and nothing else.
