@@ -34,7 +34,11 @@ type (
 		id     spool.ID
 		dests  []queue.Destination
 		faults []queue.RouteFault
+		behind []int // instead of an answer: these recipients wait for a look-up under way
 	}
+
+	// served: queue → itself: go on with what waited for a look-up that has ended.
+	served struct{ key string }
 
 	// bounced, warned: reporting goroutine → queue: what the core's Bounce, or Warn,
 	// came to. Not done: the core asks again.

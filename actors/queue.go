@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -51,6 +50,8 @@ func (q *queueActor) Receive(ctx actor.Context) {
 	case *routed:
 		q.handle(m.id)
 		q.routed(now, m)
+	case *served:
+		q.serveBehind(m.key)
 	case *finished:
 		q.handle(m.report.Message)
 		q.asked[m.report.Delivery] = ctx.Sender()
@@ -122,7 +123,11 @@ func (q *queueActor) apply(actions []queue.Action, env *spool.Envelope) {
 		}
 		r := q.inbox[0]
 		q.inbox = q.inbox[1:]
-		actions = q.core.Routed(time.Now(), r.id, r.dests, r.faults)
+		if r.behind != nil {
+			actions = q.core.Behind(time.Now(), r.id, r.behind)
+		} else {
+			actions = q.core.Routed(time.Now(), r.id, r.dests, r.faults)
+		}
 	}
 	q.inbox = q.inbox[:0]
 	q.arm(q.core.NextWake())
@@ -202,62 +207,6 @@ func (q *queueActor) answer(id queue.DeliveryID, m any, over bool) {
 }
 
 func (q *queueActor) send(pid *actor.PID, m any) { q.h.root.Send(pid, m) }
-
-// route answers from what is known where it can, and asks in a goroutine where a
-// host name has to be looked up. The core bounds how many are asked at once.
-func (q *queueActor) route(a queue.Route, env *spool.Envelope) {
-	if env == nil || env.ID != a.Message {
-		var err error
-		if env, err = q.h.spool.Envelope(a.Message); err != nil {
-			q.inbox = append(q.inbox, routed{id: a.Message, faults: []queue.RouteFault{{Recipients: a.Rcpts, Text: err.Error()}}})
-			return
-		}
-	}
-	if len(q.asking) > 0 {
-		if behind, ok := q.asking[domains(env, a.Rcpts)]; ok {
-			q.asking[domains(env, a.Rcpts)] = append(behind, a)
-			return
-		}
-	}
-	if r, ok := q.under.routeNow(env, a.Rcpts); ok {
-		q.inbox = append(q.inbox, r)
-		return
-	}
-	key := domains(env, a.Rcpts)
-	q.asking[key] = nil
-	q.h.routeLater(q.self, q.under, key, env, a.Rcpts)
-}
-
-// routed takes in the answer of a look-up, and with it serves those behind it.
-func (q *queueActor) routed(now time.Time, m *routed) {
-	behind := q.asking[m.key]
-	delete(q.asking, m.key)
-	if m.under == q.under {
-		q.apply(q.core.Routed(now, m.id, m.dests, m.faults), nil)
-	} else {
-		behind = append([]queue.Route{{Message: m.id, Rcpts: m.rcpts}}, behind...)
-	}
-	for _, a := range behind {
-		q.route(a, nil)
-	}
-	q.apply(nil, nil)
-}
-
-// domains is what the route of these recipients depends on.
-func domains(env *spool.Envelope, rcpts []int) string {
-	key := ""
-	for _, i := range rcpts {
-		address := env.Recipients[i].Address
-		part := address[strings.LastIndexByte(address, '@')+1:] + " "
-		if to := env.Recipients[i].Route; to != "" {
-			part = to + " " + part
-		}
-		if !strings.HasSuffix(key, part) {
-			key += part
-		}
-	}
-	return key
-}
 
 // arm sets the timer for the core's next due time.
 func (q *queueActor) arm(at time.Time) {

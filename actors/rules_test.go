@@ -224,6 +224,36 @@ func TestRoutingKeepsOrder(t *testing.T) {
 	}
 }
 
+// Many messages for a domain whose DNS does not answer wait for one look-up; mail for
+// others is routed meanwhile, and they follow in order when there is an answer.
+func TestSlowDomainDelaysNobody(t *testing.T) {
+	t.Parallel()
+	h, here := newHop(t), make(chan struct{})
+	_, port, _ := net.SplitHostPort(h.addr)
+	var asked atomic.Int32
+	dns := hosts(func(_ context.Context, name string) ([]netip.Addr, error) {
+		if name == "slow.test" {
+			asked.Add(1)
+			<-here
+		}
+		return []netip.Addr{mustAddr("127.0.0.1")}, nil
+	})
+	router := fmt.Sprintf("main: [[router]]\nname = \"slow\"\ndriver = \"domainlist\"\ndomains = \"y.test\"\nhosts = \"slow.test:%s\"", port)
+	r := relayTo(t, t.TempDir(), h, "quick.test:"+port, dns, nil, router, "max_connections = 1")
+	subjects := names("m", 600) // more than look-ups at a time, more than are served in one turn
+	r.submit(subjects...)
+	r.submitTo("quick", "", "<b@other.test>")
+	r.until("the quick one is there", func() bool { return r.hop.count() == 1 })
+	close(here)
+	r.idle()
+	if got := r.hop.got(); !slices.Equal(got, append([]string{"quick"}, subjects...)) {
+		t.Errorf("the hop has got %v", got)
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("%d look-ups", n)
+	}
+}
+
 // A message at which the queue dies twice running is frozen, and the others go on.
 func TestQueueFreezesWhatKillsIt(t *testing.T) {
 	t.Parallel()

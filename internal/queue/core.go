@@ -28,7 +28,7 @@ type Settings struct {
 	DelayWarning            []time.Duration // delay_warning, ascending; none: nobody is warned
 
 	MaxReports int           // Bounce and Warn actions outstanding at a time [16]
-	MaxRouting int           // Route actions outstanding at a time [256]
+	MaxRouting int           // Route actions outstanding at a time, those not counted that are Behind another [256]
 	Share      int           // messages a connection carries while other lanes wait for one [50]
 	ShareTime  time.Duration // or the time it is kept then [5s]
 }
@@ -79,6 +79,7 @@ type Core struct {
 	stale    []*lane     // whose hosts have to be asked for again
 	unrouted line        // ready items without a lane
 	asked    int         // Route actions without an answer
+	behind   int         // those of them that wait for the look-up of another
 	deferred heap[*item] // by due time
 	alarms   heap[*alarm]
 

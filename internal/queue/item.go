@@ -66,6 +66,7 @@ const (
 	told     = 1 << iota // the log has that it waits for its hosts
 	parked               // deferred because its domain is suspended
 	rerouted             // its route is to be asked for anew before its next attempt
+	follows              // asked, and served by the look-up of another
 )
 
 // state of an item; change it with move only.

@@ -405,7 +405,7 @@ func (w *world) check() {
 func (w *world) recount(perLane map[*lane]int) {
 	var want Gauges
 	items, behind := map[*lane]int{}, map[*lane]int{}
-	askedItems, deferredItems, rcpts := 0, 0, 0
+	askedItems, following, deferredItems, rcpts := 0, 0, 0, 0
 	for _, m := range w.c.messages {
 		states := map[state]int{}
 		for i := range m.size() {
@@ -415,6 +415,9 @@ func (w *world) recount(perLane map[*lane]int) {
 		}
 		m.items(func(it *item) {
 			states[it.state]++
+			if it.marks&follows != 0 {
+				following++
+			}
 			if it.lane != nil {
 				items[it.lane]++
 				if it.state == ready && it.alone() && it.lane.blocked {
@@ -439,6 +442,9 @@ func (w *world) recount(perLane map[*lane]int) {
 	got := w.c.Gauges()
 	if got.Active != want.Active || got.Ready != want.Ready || got.Deferred != want.Deferred || got.Frozen != want.Frozen || got.Recipients != rcpts {
 		w.t.Fatalf("gauges %+v, recount %+v recipients %d", got, want, rcpts)
+	}
+	if following != w.c.behind || askedItems-following > w.set.MaxRouting {
+		w.t.Fatalf("asked %d, behind %d/%d, may %d", askedItems, following, w.c.behind, w.set.MaxRouting)
 	}
 	if askedItems != w.c.asked || deferredItems != len(w.c.deferred) {
 		w.t.Fatalf("asked %d/%d deferred %d/%d", askedItems, w.c.asked, deferredItems, len(w.c.deferred))
@@ -485,6 +491,15 @@ func (w *world) answerRoute(t *rapid.T) {
 		dests = append(dests, Destination{Router: "r", Transport: "smtp", Lane: lane, Hosts: hosts, Recipients: []int{r}})
 	}
 	w.take(w.c.Routed(w.now, ask.Message, dests, faults), 0)
+}
+
+// behind says that a Route waits for another's look-up.
+func (w *world) behind(t *rapid.T) {
+	if len(w.asks) == 0 {
+		return
+	}
+	ask := rapid.SampledFrom(w.asks).Draw(t, "behind")
+	w.take(w.c.Behind(w.now, ask.Message, ask.Rcpts), 0)
 }
 
 func (w *world) somebody(t *rapid.T) (Job, bool) {
@@ -703,6 +718,7 @@ func TestWorld(t *testing.T) {
 			"arrive2": w.arrive,
 			"route":   w.answerRoute,
 			"route2":  w.answerRoute,
+			"behind":  w.behind,
 			"report":  w.report,
 			"report2": w.report,
 			"report3": w.report,

@@ -7,10 +7,10 @@ import (
 	"mtad/spool"
 )
 
-// askRoutes hands out what waits for routing, MaxRouting at a time: a queue of a
-// million that starts does not start a million look-ups.
+// askRoutes hands out what waits for routing, MaxRouting look-ups at a time: a queue
+// of a million that starts does not start a million look-ups.
 func (c *Core) askRoutes() {
-	for c.asked < c.set.MaxRouting && len(c.stale) > 0 {
+	for c.mayAsk() && len(c.stale) > 0 {
 		l := c.stale[0]
 		c.stale = c.stale[1:]
 		if it := c.head(l); it != nil {
@@ -20,13 +20,31 @@ func (c *Core) askRoutes() {
 			l.asking = false
 		}
 	}
-	for c.asked < c.set.MaxRouting {
+	for c.mayAsk() {
 		it := c.headUnrouted()
 		if it == nil {
 			return
 		}
 		c.ask(it)
 	}
+}
+
+func (c *Core) mayAsk() bool { return c.asked-c.behind < c.set.MaxRouting }
+
+// Behind takes in that a Route makes no look-up: it waits for one that another Route
+// has begun. It is not among MaxRouting, so that many messages for one domain whose
+// DNS is slow delay nobody else's routing.
+func (c *Core) Behind(now time.Time, id spool.ID, rcpts []int) []Action {
+	c.begin(now)
+	if m := c.messages[id]; m != nil && len(rcpts) > 0 {
+		m.items(func(it *item) {
+			if it.state == asked && it.marks&follows == 0 && slices.Contains(it.rcpts(), int32(rcpts[0])) {
+				it.marks |= follows
+				c.behind++
+			}
+		})
+	}
+	return c.end()
 }
 
 func (c *Core) ask(it *item) {

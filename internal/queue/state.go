@@ -24,6 +24,10 @@ func (c *Core) move(it *item, to state) {
 		c.leaveLine(it)
 	case asked:
 		c.asked--
+		if it.marks&follows != 0 {
+			it.marks &^= follows
+			c.behind--
+		}
 	case deferred:
 		c.deferred.remove(int(it.pos))
 		it.due = 0

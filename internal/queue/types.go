@@ -199,6 +199,7 @@ type Summary struct {
 //	Start(now) []Action
 //	Arrived(now, *spool.Envelope) []Action     keeps what it needs of the envelope, not the envelope
 //	Routed(now, id, []Destination, []RouteFault) []Action
+//	Behind(now, id, rcpts) []Action    a Route that costs no look-up of its own: the answer is still Routed
 //	Finished(now, Report) []Action             exactly one of Next/Wait/Hangup for that delivery among them
 //	Lost(now, DeliveryID) []Action             the delivery is dead; what it last was given goes again (at its place); a message lost twice running is frozen
 //	Tick(now) []Action                         due messages, lingers that end, rates
