@@ -17,7 +17,7 @@ import (
 // lookupRouter is what there is without a [[router]], on relay.example.net.
 const lookupRouter = "primary_hostname = \"relay.example.net\"\n"
 
-// Each domain's mail goes where its zone says, or not at all; the lines are
+// DN-02, DN-03, DN-06: each domain's mail goes where its zone says, or not at all; the lines are
 // domain, then what routing says, DNS standing for the server.
 func TestLookuphost(t *testing.T) {
 	t.Parallel()
