@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -90,6 +91,9 @@ func TestDN06MailWaitsForTheDNS(t *testing.T) {
 	dns.Script(good.String())
 	for domain := range fails {
 		logged("=>", domain, "")
+	}
+	if asked := dns.Asked(); !slices.Contains(asked, "tcp MX b.test.") || !slices.Contains(asked, "tcp A mx.b.test.") {
+		t.Errorf("what was cut was not asked for over TCP: %v", asked)
 	}
 	if log := d.mainlog(t); strings.Contains(log, resolvertest.Lie) || strings.Contains(log, " ** ") {
 		t.Errorf("a lie was believed, or mail bounced:\n%s", log)
