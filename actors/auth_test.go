@@ -90,3 +90,23 @@ func authenticated(t *testing.T, n int, mechanism, options string) {
 }
 
 const secretOfTests = "canary of the actors' tests"
+
+// A message that goes without AUTH is the first of its connection, and the last: it
+// is not tried whether the next could go on it.
+func TestAnonymousConnectionIsNotHandedOn(t *testing.T) { // not parallel: it reads a counter
+	last := newHop(t)
+	b := relayOn(t, t.TempDir(), last, nil, `main: tls_certificate = "self-signed"`, `main: tls_advertise_hosts = "*"`)
+	a := relayOn(t, t.TempDir(), &hop{addr: b.addr}, nil, "max_connections = 1", `hosts_try_auth = "*"`,
+		fmt.Sprintf("main: [[authenticator]]\nname = \"next\"\ndriver = 'scram'\nclient_name = \"relay\"\nclient_secret = %q", secretOfTests))
+	refused := handoffCounts["refused"].Get()
+	subjects := names("m", 3)
+	a.submit(subjects...)
+	a.idle()
+	b.idle()
+	b.inOrder(subjects)
+	a.logged(3, `unauthenticated: the server offers no authentication`)
+	a.logged(0, `\]\* `)
+	if n := handoffCounts["refused"].Get() - refused; n > 0 {
+		t.Errorf("%d hand-overs were tried", n)
+	}
+}

@@ -60,6 +60,7 @@ func TestEachMessageOnceByAFreshActor(t *testing.T) {
 	if n := r.hop.count(); n != 1 {
 		t.Errorf("%d connections, want the one to be handed on", n)
 	}
+	r.logged(49, `=> \S+ .*H=\S+ \[127\.0\.0\.1\]\* `) // SPEC 8: all but the first
 }
 
 // A socket actor never stops itself: its Terminated would overtake the handoff
