@@ -93,36 +93,29 @@ func (l *Log) HostFailed(h HostFailure) {
 // InClear says that a session goes on in clear though TLS was tried with its host
 // or refused by it.
 func (l *Log) InClear(id ID, h Host, why string) {
-	n := l.begin("in_clear", id)
-	if n == nil {
-		return
-	}
-	n.host(" H=", h)
-	n.text(": in clear: ", "reason", why)
-	n.end(toMain)
+	l.ofSession("in_clear", id, h, ": in clear: ", "reason", why)
 }
 
 // Unauthenticated says that a session goes on without AUTH though it was tried
 // with its host.
 func (l *Log) Unauthenticated(id ID, h Host, why string) {
-	n := l.begin("unauthenticated", id)
-	if n == nil {
-		return
-	}
-	n.host(" H=", h)
-	n.text(": unauthenticated: ", "reason", why)
-	n.end(toMain)
+	l.ofSession("unauthenticated", id, h, ": unauthenticated: ", "reason", why)
 }
 
 // InDoubt says that a session was cut off between the final dot and its answer:
 // the next hop may have the message, and will be sent it again.
 func (l *Log) InDoubt(id ID, h Host, why string) {
-	n := l.begin("in_doubt", id)
+	l.ofSession("in_doubt", id, h, ": possibly delivered, will be tried again: ", "error", why)
+}
+
+// ofSession tells something of a session with a host, and why.
+func (l *Log) ofSession(event string, id ID, h Host, words, key, why string) {
+	n := l.begin(event, id)
 	if n == nil {
 		return
 	}
 	n.host(" H=", h)
-	n.text(": possibly delivered, will be tried again: ", "error", why)
+	n.text(words, key, why)
 	n.end(toMain)
 }
 
