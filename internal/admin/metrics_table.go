@@ -28,7 +28,7 @@ var table = []Metric{
 	{"mtad_tls_handshakes_total", "counter", "side=server|client, version, cipher, resumed, result", "TLS handshakes: result is ok, unavailable (no certificate, a faulty file), or why it failed; version and cipher are empty then."},
 	{"mtad_tls_handshake_seconds", "histogram", "side=server|client, resumed", "How long TLS handshakes took."},
 	{"mtad_tls_certificate_expires_seconds", "gauge", "file", "Time until a certificate of ours expires; negative where it has."},
-	{"mtad_auth_total", "counter", "side=server|client, mechanism, result", "AUTH exchanges."},
+	{"mtad_auth_total", "counter", "side=server|client, mechanism, result", "AUTH exchanges; the result is done where one succeeded, on either side."},
 
 	{"mtad_delivery_attempts_total", "counter", "transport, result=delivered|deferred|failed", "Outgoing transactions by their outcome."},
 	{"mtad_delivery_seconds", "histogram", "transport", "How long outgoing transactions took."},

@@ -83,7 +83,7 @@ func (w *wire) authenticate(p *progress) *Fault {
 			countAuth(x.Mechanism, "failed")
 			return f
 		case p.auth.Done:
-			countAuth(x.Mechanism, "ok")
+			countAuth(x.Mechanism, "done")
 			w.conn.Authenticator = x.Name
 			return nil
 		}

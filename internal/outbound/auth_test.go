@@ -232,7 +232,7 @@ func TestAuthRefusedIsFinal(t *testing.T) {
 	})
 }
 
-// A line that is lost, or closed with 421, leaves the host for now either way.
+// A line that is lost, or closed with 421, leaves the host, for the next one or a later attempt, either way.
 func TestAuthLost(t *testing.T) {
 	for name, c := range map[string]struct {
 		server func(*peer)
